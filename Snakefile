@@ -1,0 +1,61 @@
+# The whole workflow: config in, rules of the stages, targets, and what each rule's code is.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+ROOT = Path(workflow.basedir)
+# Every job, local or remote, parses this file first: so `scripts` imports from any working directory.
+sys.path.insert(0, str(ROOT))
+os.environ.update(PYTHONPATH=str(ROOT))
+
+from scripts.common.errors import StudyError
+from scripts.common.fingerprint import Code
+from scripts.study import read_study
+
+if not workflow.overwrite_configfiles:
+
+    configfile: ROOT / "config.yaml"
+
+
+try:
+    study = read_study(config)
+except StudyError as error:
+    raise WorkflowError(str(error)) from None
+# The canonical form: 0.10 and 0.1, key order and --config strings make no difference to any rule.
+config.clear()
+config.update(study.model_dump(mode="json"))
+code = Code(ROOT, ROOT / "envs" / "requirements.txt")
+
+
+include: "rules/common.smk"
+include: "rules/plans.smk"
+include: "rules/market.smk"
+include: "rules/ensemble.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        manifests(),
+        fold_plans(),
+        artifacts,
+        f"{RESULTS}/manifest.json",
+
+
+# What has to exist before a dry run is exact (`make plan`).
+rule plans:
+    input:
+        manifests(),
+        fold_plans(),
+
+
+# A rule's code is what its script imports; the params say so, and the reason of a rerun names the module.
+for each in workflow.rules:
+    if each.script:
+        each.set_params(*code.tokens(script_of(each)))

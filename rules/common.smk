@@ -1,0 +1,129 @@
+"""Paths, wildcards and the functions by which rules find their inputs. No rules here.
+
+Everything below a checkpoint takes its inputs through a function that asks for the checkpoint (`manifest_of`,
+`folds_of`): so no plan is made from a manifest that is about to change. Params may read a manifest only where an
+input function of the same rule does.
+"""
+
+from datetime import timedelta
+
+from scripts.common import manifests as manifest_files
+from scripts.common.periods import between, bounds, iso, months_between, stamp
+from scripts.common.timeframes import span_of
+from scripts.ensemble import models as model_kinds
+from scripts.market import features as feature_sets
+from scripts.market import labels
+
+RESULTS = f"results/{study.study}"
+MARKET = f"{RESULTS}/market/{{market}}"
+STACK = f"{RESULTS}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}"
+REPORT = f"{RESULTS}/report"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+
+wildcard_constraints:
+    market=r"[A-Za-z0-9_.-]+",
+    symbol=r"[A-Za-z0-9_.-]+",
+    month=r"\d{4}-\d{2}",
+    period=r"\d{4}(-(Q[1-4]|\d{2}))?",
+    timeframe=r"[1-9]\d*[mhd]",
+    features=r"[A-Za-z0-9_]+",
+    ensemble=r"[A-Za-z0-9_.-]+",
+    target=r"[A-Za-z0-9_.-]+",
+    model=r"[A-Za-z0-9_.-]+",
+    block=r"b\d{3,}",
+
+
+def script_of(rule):
+    """A rule's script, relative to the root of the repository."""
+    return str(Path("rules", rule.script).resolve().relative_to(Path().resolve()))
+
+
+def megabytes(base, per_input=4):
+    """A memory request: `base` MB and a multiple of the input's size, growing with each attempt."""
+    return lambda wildcards, input, attempt: int((base + per_input * input.size_mb) * attempt)
+
+
+# Markets
+
+
+def manifests():
+    """The manifest of every market."""
+    return [f"{MARKET}/manifest.json".format(market=market) for market in study.markets]
+
+
+def manifest_of(market):
+    """The content of a market's manifest; asks for its checkpoint."""
+    return manifest_files.read(checkpoints.survey_market.get(market=market).output[0])
+
+
+def market_settings(wildcards):
+    """The settings of the market that a job belongs to."""
+    name = wildcards.get("market") or study.ensembles[wildcards.ensemble].market
+    return study.markets[name]
+
+
+def bars_of(market, symbols):
+    """Bars files as ancient inputs: their months' digests, in params, decide what is rebuilt."""
+    manifest_of(market)
+    return [ancient(f"{MARKET}/bars/{symbol}.parquet".format(market=market)) for symbol in symbols]
+
+
+def digests(market, symbols, start, end):
+    """`SYMBOL 2021-02 sha256` of every month of the symbols' bars that overlaps [start, end)."""
+    months, known = months_between(start, end), manifest_of(market)["symbols"]
+    return [
+        f"{symbol} {month} {known[symbol]['months'][month]['sha256'][:16]}"
+        for symbol in symbols
+        for month in months
+        if month in known[symbol]["months"]
+    ]
+
+
+def features_start(wildcards):
+    """From when a job that computes a period's features reads bars: the period's start less the set's lookback."""
+    start, _ = bounds(wildcards.period)
+    lookback = feature_sets.load(wildcards.features).LOOKBACK
+    return whole_day(start - span_of(lookback, wildcards.timeframe, market_settings(wildcards).calendar))
+
+
+def whole_day(moment):
+    """The start of a moment's day: coarse bars that begin there are whole."""
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def scoped(scope):
+    """The names of the feature sets of one scope, as a wildcard constraint."""
+    return "|".join(each for each in feature_sets.available() if feature_sets.load(each).SCOPE == scope)
+
+
+def feature_files(market, sets, timeframe, symbol, periods):
+    """The feature files of a symbol, set by set, each by period."""
+    folder = f"{MARKET}/features".format(market=market)
+    return [
+        f"{folder}/{each}/{timeframe}/{symbol if feature_sets.load(each).SCOPE == 'symbol' else 'panel'}/{period}.parquet"
+        for each in sets
+        for period in periods
+    ]
+
+
+def source_files(wildcards):
+    """What an ingest reads: the user's file, the archives of the span's months, or nothing."""
+    settings = market_settings(wildcards)
+    if settings.source.kind == "files":
+        return [os.path.join(os.path.expandvars(settings.source.path), settings.source.pattern.format(**wildcards))]
+    if settings.source.kind == "binance":
+        months = months_between(settings.span.start, settings.span.end)
+        return [f"{MARKET}/archive/{{symbol}}/{month}.parquet".format(**wildcards) for month in months]
+    return []
+
+
+def source_code(wildcards):
+    """The code of the market's kind of source."""
+    return code.tokens(f"scripts/market/sources/{market_settings(wildcards).source.kind}.py")
+
+
+def feature_digests(wildcards, symbols):
+    """The months of bars that a period of features reads."""
+    return digests(wildcards.market, symbols, features_start(wildcards), bounds(wildcards.period)[1])

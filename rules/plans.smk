@@ -1,0 +1,276 @@
+"""The functions of the ensemble stage, by which its rules find their inputs and params, and the targets. No rules here."""
+
+# Ensembles
+
+
+def stacks():
+    """`{ensemble, target, timeframe}` of everything that an ensemble predicts."""
+    return [
+        {"ensemble": ensemble, "target": target, "timeframe": timeframe}
+        for ensemble, settings in study.ensembles.items()
+        for target in study.targets(ensemble)
+        for timeframe in settings.timeframes
+    ]
+
+
+def fold_plans():
+    """The fold plan of every stack."""
+    return [f"{STACK}/folds.json".format(**each) for each in stacks()]
+
+
+def stack_settings(wildcards):
+    """The settings of one ensemble on one timeframe."""
+    return study.ensembles[wildcards.ensemble].at(wildcards.timeframe)
+
+
+def folds_of(ensemble, target, timeframe):
+    """The content of folds.json; asks for its checkpoint and, first, for the market's."""
+    manifest_of(study.ensembles[ensemble].market)
+    return manifest_files.read(
+        checkpoints.plan_folds.get(ensemble=ensemble, target=target, timeframe=timeframe).output[0]
+    )
+
+
+def folds_at(wildcards):
+    """`folds_of` the job that has these wildcards."""
+    return folds_of(wildcards.ensemble, wildcards.target, wildcards.timeframe)
+
+
+def stacked():
+    """The stacks that are not skipped. For input functions only: it asks for the checkpoints."""
+    return [each for each in stacks() if folds_of(**each)["decision"] == "stack"]
+
+
+def known_span(wildcards):
+    """First and last bar of the market and of the target."""
+    known = manifest_of(study.ensembles[wildcards.ensemble].market)
+    target = known["symbols"][wildcards.target]
+    return {"market_first": known["first"], "first": target["first"], "last": target["last"]}
+
+
+def block_windows(wildcards):
+    """The folds of a block, as folds.json has them."""
+    plan = folds_at(wildcards)
+    chosen = set(plan["blocks"][wildcards.block])
+    return [fold for fold in plan["folds"] if fold["fold"] in chosen]
+
+
+def window_periods(wildcards, start, end):
+    """The periods of features and labels that a window needs."""
+    return between(start, end, market_settings(wildcards).partition)
+
+
+def block_periods(wildcards):
+    """The periods that the windows of a block overlap."""
+    windows = block_windows(wildcards)
+    return window_periods(wildcards, min(w["train"][0] for w in windows), max(w["test"][1] for w in windows))
+
+
+def out_of_fold_periods(wildcards):
+    """The periods that hold out-of-fold rows."""
+    folds = folds_at(wildcards)["folds"]
+    return window_periods(wildcards, folds[0]["test"][0], folds[-1]["test"][1])
+
+
+def final_periods(wildcards):
+    """The periods that the final models are trained on."""
+    window = folds_at(wildcards)["final"]
+    return window_periods(wildcards, window["start"], window["end"])
+
+
+def holdout_periods(wildcards):
+    """The periods of the hold-out."""
+    window = folds_at(wildcards)["holdout"]
+    return window_periods(wildcards, window["start"], window["end"])
+
+
+def rows_files(wildcards, sets, periods):
+    """`features` (set by set, each by period) and `labels` of a stack for some periods."""
+    market = study.ensembles[wildcards.ensemble].market
+    return {
+        "features": feature_files(market, sets, wildcards.timeframe, wildcards.target, periods),
+        "labels": [f"{STACK}/labels/{period}.parquet".format(**wildcards) for period in periods],
+    }
+
+
+def label_window(wildcards):
+    """What a job that labels a period reads: some bars before it, the label's horizon after it, no hold-out.
+
+    Rows of an earlier period whose label would end in the hold-out have no label: the hold-out stays unseen.
+    """
+    settings, calendar = stack_settings(wildcards).label.model_dump(), market_settings(wildcards).calendar
+    start, end = bounds(wildcards.period)
+    before = span_of(labels.lookback(settings), wildcards.timeframe, calendar)
+    after = span_of(labels.lookahead(settings) + 1, wildcards.timeframe, calendar)
+    holdout = folds_at(wildcards)["holdout"]
+    end += after
+    if holdout and start < stamp(holdout["start"]):
+        end = min(end, stamp(holdout["start"]))
+    return {"start": iso(whole_day(start - before)), "end": iso(end)}
+
+
+def extra_sets(wildcards):
+    """The feature set of each of the meta-model's extra inputs."""
+    settings = stack_settings(wildcards)
+    peers = study.ensembles[wildcards.ensemble].peers
+    return [feature_sets.owner(extra, settings.feature_sets, peers) for extra in settings.meta.extra]
+
+
+def extra_files(wildcards, periods):
+    """The feature files that hold the meta-model's extra inputs, extra by extra, each by period."""
+    market = study.ensembles[wildcards.ensemble].market
+    return feature_files(market, extra_sets(wildcards), wildcards.timeframe, wildcards.target, periods)
+
+
+def extension(wildcards):
+    """The file extension of a model's kind."""
+    return model_kinds.load(stack_settings(wildcards).models[wildcards.model].kind).EXTENSION
+
+
+def model_paths(wildcards, pattern):
+    """`pattern` for every model of a stack, with its `model` and `ext`."""
+    settings = stack_settings(wildcards)
+    return [
+        pattern.format(**wildcards, model=name, ext=model_kinds.load(model.kind).EXTENSION)
+        for name, model in settings.models.items()
+    ]
+
+
+def block_paths(wildcards, pattern):
+    """`pattern` for every model and, within a model, every block of a stack."""
+    names, blocks = stack_settings(wildcards).models, folds_at(wildcards)["blocks"]
+    return [pattern.format(**wildcards, model=name, block=block) for name in names for block in blocks]
+
+
+def model_params(wildcards):
+    """A model's own settings without its kind and feature sets."""
+    return stack_settings(wildcards).models[wildcards.model].model_dump(mode="json", exclude={"kind", "features"})
+
+
+def model_code(wildcards):
+    """The code of the kinds of all models of a stack."""
+    kinds = {model.kind for model in stack_settings(wildcards).models.values()}
+    return code.tokens(*[f"scripts/ensemble/models/{kind}.py" for kind in sorted(kinds)])
+
+
+def block_rows(wildcards):
+    """The features and labels that a block of folds reads."""
+    sets = stack_settings(wildcards).models[wildcards.model].features
+    return rows_files(wildcards, sets, block_periods(wildcards))
+
+
+def final_rows(wildcards):
+    """The features and labels that a final model is trained on."""
+    sets = stack_settings(wildcards).models[wildcards.model].features
+    return rows_files(wildcards, sets, final_periods(wildcards))
+
+
+def final_models(wildcards):
+    """The final models of a stack and their cards."""
+    return {
+        "models": model_paths(wildcards, f"{STACK}/final/{{model}}.{{ext}}"),
+        "cards": model_paths(wildcards, f"{STACK}/final/{{model}}.{{ext}}.json"),
+    }
+
+
+def stack_rows(wildcards, periods):
+    """Features of all sets of a stack, its labels and its extras for some periods."""
+    rows = rows_files(wildcards, stack_settings(wildcards).feature_sets, periods)
+    return rows | {"extras": extra_files(wildcards, periods)}
+
+
+def gate_inputs(wildcards):
+    """What a gate reads: a skipped stack has its fold plan and nothing else."""
+    plan, stack = folds_at(wildcards), STACK.format(**wildcards)
+    if plan["decision"] == "skip":
+        return {}
+    files = {
+        "oof": "oof.parquet",
+        "stacked": "stacked.parquet",
+        "meta": "stacking_meta.json",
+        "diversity": "diversity.json",
+    }
+    if plan["holdout"]:
+        files["test"] = "test.parquet"
+    paths = {name: f"{stack}/{file}" for name, file in files.items()}
+    return paths | {"indexes": block_paths(wildcards, f"{STACK}/{{model}}/folds/{{block}}.index.json")}
+
+
+def kinds(wildcards):
+    """The kind of every model of a stack."""
+    return [model.kind for model in stack_settings(wildcards).models.values()]
+
+
+def names(wildcards):
+    """The name of every model of a stack."""
+    return list(stack_settings(wildcards).models)
+
+
+def model_sets(wildcards):
+    """The feature sets of every model of a stack."""
+    return [list(model.features) for model in stack_settings(wildcards).models.values()]
+
+
+def sets_of(wildcards):
+    """The feature sets of one model."""
+    return list(stack_settings(wildcards).models[wildcards.model].features)
+
+
+def peers_of(wildcards):
+    """The symbols whose cross-asset features a model may use, if it uses any."""
+    return list(study.ensembles[wildcards.ensemble].peers)
+
+
+def meta_code(wildcards):
+    """The code of the kind of meta-model."""
+    return code.tokens(f"scripts/ensemble/metas/{stack_settings(wildcards).meta.kind}.py")
+
+
+def kind_code(wildcards):
+    """The code of a model's kind."""
+    return code.tokens(f"scripts/ensemble/models/{stack_settings(wildcards).models[wildcards.model].kind}.py")
+
+
+# Targets
+
+
+def market_files(market):
+    """All artifacts of a market but its features."""
+    settings, known = study.markets[market], manifest_of(market)
+    names = ["manifest.json", "quality.json", "data_summary.csv", "asset_metadata.json", "quarantine.parquet"]
+    names += [f"bars/{symbol}.{kind}" for symbol in settings.symbols for kind in ("parquet", "json")]
+    names += [f"quarantine/{symbol}.parquet" for symbol in settings.symbols]
+    if settings.split:
+        names += [f"{part}/{symbol}.parquet" for symbol in settings.symbols for part in ("train", "test")]
+    return [f"{MARKET.format(market=market)}/{name}" for name in names]
+
+
+def stack_files(wildcards):
+    """All artifacts of one stack, its features included."""
+    stack, plan = STACK.format(**wildcards), folds_at(wildcards)
+    files = [f"{stack}/{name}.json" for name in ("folds", "gate", "metrics")]
+    if plan["decision"] == "skip":
+        return files
+    settings = stack_settings(wildcards)
+    periods = set(final_periods(wildcards)) | set(
+        window_periods(wildcards, plan["folds"][0]["train"][0], plan["folds"][-1]["test"][1])
+    )
+    if plan["holdout"]:
+        periods |= set(holdout_periods(wildcards))
+        files.append(f"{stack}/test.parquet")
+    rows = rows_files(wildcards, settings.feature_sets, sorted(periods))
+    files += rows["features"] + rows["labels"]
+    for pattern in ("{model}/folds/{block}", "{model}/folds/{block}.index.json", "{model}/oof/{block}.parquet"):
+        files += block_paths(wildcards, f"{STACK}/{pattern}")
+    for pattern in ("final/{model}.{ext}", "final/{model}.{ext}.json", "onnx/{model}.onnx"):
+        files += model_paths(wildcards, f"{STACK}/{pattern}")
+    names = ["oof.parquet", "importance.parquet", "diversity.json", "stacking_meta.json", "stacked.parquet"]
+    return files + [f"{stack}/{name}" for name in [*names, "onnx/ensemble.onnx", "onnx/parity.json"]]
+
+
+def artifacts(wildcards):
+    """Every file that must be missed when it is gone."""
+    files = [file for market in study.markets for file in market_files(market)]
+    for each in stacks():
+        files += stack_files(Wildcards(fromdict=each))
+    return list(dict.fromkeys(files + report_files()))

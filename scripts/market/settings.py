@@ -1,0 +1,161 @@
+"""The ``markets`` section of a study's config."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from scripts.common.settings import Name, Settings, Timeframe
+from scripts.common.timeframes import CALENDARS
+
+Calendar = Literal[CALENDARS]
+
+
+class Simulate(Settings):
+    """A seeded market with a known predictable part."""
+
+    kind: Literal["simulate"]
+    start: date = Field(date(2021, 1, 1), description="first day")
+    end: date = Field(date(2024, 1, 1), description="the day after the last one; a later end changes no earlier bar")
+    signal: float = Field(0.0, ge=0, description="strength of the predictable part of returns; 0 is none")
+    signal_horizon: PositiveInt = Field(5, description="bars over which the oracle's AUC is measured")
+    correlation: float = Field(0.6, ge=0, lt=1, description="of the symbols' returns")
+    annual_volatility: PositiveFloat = Field(0.6, description="standard deviation of a year's log return")
+
+    @model_validator(mode="after")
+    def _ends_after_start(self):
+        if self.end <= self.start:
+            raise ValueError(f"end ({self.end}) must be after start ({self.start})")
+        return self
+
+
+class Bundled(Settings):
+    """Real daily bars that come with the arch package: SP500, NASDAQ, VIX (1999 to 2018)."""
+
+    kind: Literal["bundled"]
+
+
+class Columns(Settings):
+    """Names (or, in a file without a header, positions from 0) of the source's columns."""
+
+    timestamp: str | int = "timestamp"
+    open: str | int = "open"
+    high: str | int = "high"
+    low: str | int = "low"
+    close: str | int = "close"
+    volume: str | int | None = "volume"
+    amount: str | int | None = None
+    bid: str | int | None = None
+    ask: str | int | None = None
+
+
+class Files(Settings):
+    """Your own bars: one csv or parquet file per symbol, gz allowed."""
+
+    kind: Literal["files"]
+    path: str = Field(description="the folder; relative to where snakemake runs; environment variables are expanded")
+    pattern: str = Field("{symbol}.parquet", description="the file of a symbol")
+    columns: Columns = Columns()
+    timezone: str = Field("UTC", description="zone of stamps that name none; its DST rules are applied")
+    timestamp_format: str | None = Field(
+        None, description="strptime format, or 's', 'ms', 'us' for epochs; null: found"
+    )
+    skip_rows: int = Field(0, ge=0, description="banner lines before the header")
+    header: bool = Field(True, description="false: the columns are given by position")
+    price_scale: PositiveFloat = Field(1.0, description="prices in the file are multiplied by this")
+    volume_scale: PositiveFloat = Field(1.0, description="volumes in the file are multiplied by this")
+
+    @field_validator("pattern")
+    @classmethod
+    def _names_the_symbol(cls, value):
+        if "{symbol}" not in value:
+            raise ValueError("must contain {symbol}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value):
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(value)
+        except Exception:
+            raise ValueError("is no time zone of the IANA data base, such as UTC or America/New_York") from None
+        return value
+
+
+class Binance(Settings):
+    """Monthly kline archives with their checksums."""
+
+    kind: Literal["binance"]
+    base_url: str = "https://data.binance.vision"
+    market: Literal["spot", "um"] = Field("spot", description="spot, or um for USDT-margined futures")
+    retries: int = Field(4, ge=0, description="further tries of a failed download, with a growing pause")
+    timeout: PositiveFloat = Field(60.0, description="seconds")
+
+
+Source = Annotated[Simulate | Bundled | Files | Binance, Field(discriminator="kind")]
+
+
+class Span(Settings):
+    """Bars outside of [start, end) are left out."""
+
+    start: date | None = None
+    end: date | None = None
+
+
+class Split(Settings):
+    """Whether each symbol's bars are also written as a train and a test file."""
+
+    test: PositiveInt = Field(description="rows at the end of each symbol that are the test file")
+
+
+class Checks(Settings):
+    """What counts as a defect of a bar and what is done about it."""
+
+    max_gap: str = Field(
+        "6h", pattern=r"^[1-9]\d*[mhd]$", description="longest silence in open hours without a finding"
+    )
+    max_abs_log_return: PositiveFloat = 0.35
+    on_violation: Literal["quarantine", "fail", "ignore"] = "quarantine"
+
+
+class Market(Settings):
+    """One market: symbols that share a source, a timeframe and a calendar."""
+
+    source: Source
+    symbols: list[Name] = Field(min_length=1)
+    span: Span = Span()
+    unseen: int = Field(0, ge=0, description="how many symbols, from the end of the list, are kept out of all training")
+    split: Split | None = None
+    timeframe: Timeframe = "1h"
+    calendar: Calendar = "always"
+    partition: Literal["month", "quarter", "year"] = "quarter"
+    checks: Checks = Checks()
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if len(set(self.symbols)) < len(self.symbols):
+            raise ValueError("symbols: each symbol may stand there once")
+        if "panel" in self.symbols:
+            raise ValueError("symbols: 'panel' is the name of the folder of panel features; rename the symbol")
+        if self.unseen >= len(self.symbols):
+            raise ValueError(f"unseen: {self.unseen} of {len(self.symbols)} symbols leaves none to train on")
+        if self.source.kind == "binance" and not (self.span.start and self.span.end):
+            raise ValueError("span: a binance source needs a start and an end, which say what to download")
+        return self
+
+    @property
+    def seen(self):
+        """The symbols that may be trained on."""
+        return self.symbols[: len(self.symbols) - self.unseen]
+
+    @property
+    def kept_out(self):
+        """The symbols that no training reads."""
+        return self.symbols[len(self.symbols) - self.unseen :]
+
+
+def moment(value):
+    """ISO text of the start of a day in UTC, or None."""
+    return None if value is None else datetime(value.year, value.month, value.day).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,115 @@
+"""A study: the sections of all stages joined, checked against each other, in one canonical form.
+
+`python -m scripts.study` prints the JSON schema that editors read.
+"""
+
+import json
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from scripts.common.errors import StudyError
+from scripts.common.settings import Name, Settings, explain
+from scripts.common.timeframes import duration
+from scripts.ensemble.settings import Ensemble
+from scripts.market import features
+from scripts.market.settings import Market
+from scripts.report.settings import Report
+
+# names below a stack's folder that are no model
+RESERVED = ("ensemble", "final", "labels", "onnx")
+
+
+class Study(Settings):
+    """Everything that one config file says. Sections that are left out are empty."""
+
+    study: Name = Field("laptop", description="results go to results/<study>")
+    seed: int = Field(7, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="whether GPU rules ask for a GPU; changes no artifact"
+    )
+    markets: dict[Name, Market] = {}
+    ensembles: dict[Name, Ensemble] = {}
+    report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_timeframes(cls, given):
+        """An ensemble without timeframes is trained on its market's own."""
+        markets, ensembles = given.get("markets") or {}, given.get("ensembles") or {}
+        if not isinstance(ensembles, dict) or not isinstance(markets, dict):
+            return given
+        filled = {}
+        for name, ensemble in ensembles.items():
+            market = markets.get(ensemble.get("market")) if isinstance(ensemble, dict) else None
+            if isinstance(market, dict) and not ensemble.get("timeframes"):
+                ensemble = ensemble | {"timeframes": {market.get("timeframe", "1h"): {}}}
+            filled[name] = ensemble
+        return {key: value for key, value in given.items() if value is not None} | (
+            {"ensembles": filled} if filled else {}
+        )
+
+    @model_validator(mode="after")
+    def _references(self):
+        mistakes = [text for name, each in self.ensembles.items() for text in self._mistakes(f"ensembles.{name}", each)]
+        if mistakes:
+            raise ValueError("\n  ".join(mistakes))
+        return self
+
+    def _mistakes(self, where, ensemble):
+        """What an ensemble names that is not there."""
+        market = self.markets.get(ensemble.market)
+        if market is None:
+            known = ", ".join(self.markets) or "none"
+            yield f"{where}.market: there is no market '{ensemble.market}' (markets: {known})"
+            return
+        targets = [] if ensemble.targets == "all" else ensemble.targets
+        for key, symbols in (("targets", targets), ("peers", ensemble.peers)):
+            for symbol in symbols:
+                if symbol not in market.symbols:
+                    yield f"{where}.{key}: market '{ensemble.market}' has no symbol '{symbol}'"
+                elif symbol not in market.seen:
+                    yield f"{where}.{key}: '{symbol}' is one of the market's unseen symbols, which no training reads"
+        for timeframe in ensemble.timeframes:
+            if duration(timeframe) % duration(market.timeframe):
+                yield f"{where}.timeframes: {timeframe} is no multiple of the market's {market.timeframe}"
+            yield from self._stack_mistakes(where, ensemble, ensemble.at(timeframe))
+
+    @staticmethod
+    def _stack_mistakes(where, ensemble, stack):
+        """What the settings for one timeframe name that is not there."""
+        unknown = False
+        for name, model in stack.models.items():
+            if name in RESERVED:
+                yield f"{where}.models: '{name}' is the name of a file or folder of every stack; rename the model"
+            for each in model.features:
+                if each not in features.available():
+                    unknown = True
+                    yield f"{where}.models.{name}.features: no feature set '{each}' ({', '.join(features.available())})"
+        for each in [] if unknown else stack.meta.extra:
+            try:
+                features.owner(each, stack.feature_sets, ensemble.peers)
+            except StudyError as error:
+                yield f"{where}.meta.extra: {error}"
+
+    def targets(self, ensemble):
+        """The symbols that an ensemble predicts."""
+        each = self.ensembles[ensemble]
+        return list(self.markets[each.market].seen) if each.targets == "all" else list(each.targets)
+
+
+def read_study(config):
+    """The :class:`Study` of a config mapping; raises StudyError with one block that names every mistake."""
+    try:
+        return Study.model_validate(dict(config))
+    except ValidationError as error:
+        raise StudyError(explain(error, Study)) from None
+
+
+def schema():
+    """The JSON schema of a study's config, as text."""
+    return json.dumps(Study.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")
