@@ -32,7 +32,7 @@ wildcard_constraints:
     ensemble=r"[A-Za-z0-9_.-]+",
     target=r"[A-Za-z0-9_.-]+",
     model=r"[A-Za-z0-9_.-]+",
-    block=r"b\d{3,}",
+    block=r"b\d\d\d+",
 
 
 def script_of(rule):

@@ -32,7 +32,7 @@ checkpoint plan_folds:
 
 rule label_bars:
     input:
-        bars=lambda wc: bars_of(study.ensembles[wc.ensemble].market, [wc.target]),
+        bars=labelled_bars,
     output:
         f"{STACK}/labels/{{period}}.parquet",
     log:

@@ -109,6 +109,12 @@ def label_window(wildcards):
     return {"start": iso(whole_day(start - before)), "end": iso(end)}
 
 
+def labelled_bars(wildcards):
+    """The bars that a job labels; it asks for the fold plan, which says where the hold-out begins."""
+    folds_at(wildcards)
+    return bars_of(study.ensembles[wildcards.ensemble].market, [wildcards.target])
+
+
 def extra_sets(wildcards):
     """The feature set of each of the meta-model's extra inputs."""
     settings = stack_settings(wildcards)

@@ -53,7 +53,7 @@ class Study(Settings):
     def _references(self):
         mistakes = [text for name, each in self.ensembles.items() for text in self._mistakes(f"ensembles.{name}", each)]
         if mistakes:
-            raise ValueError("\n  ".join(mistakes))
+            raise ValueError("\n".join(mistakes))
         return self
 
     def _mistakes(self, where, ensemble):

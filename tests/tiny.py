@@ -33,9 +33,9 @@ STUDY = {
             "label": {"kind": "direction", "horizon": 3},
             "folds": {"train": 1000, "validation": 200, "test": 200, "step": 200, "per_job": 6, "holdout": 0.15},
             "models": {
-                "lgb": {"kind": "lightgbm", "features": ["technical"], "rounds": 30, "num_leaves": 7},
-                "xgb": {"kind": "xgboost", "features": ["technical"], "rounds": 30, "max_depth": 3},
-                "cross": {"kind": "lightgbm", "features": ["technical", "cross_asset"], "rounds": 30, "num_leaves": 7},
+                "lgb": {"kind": "lightgbm", "features": ["technical"], "rounds": 30, "num_leaves": 7, "min_data_in_leaf": 20},
+                "xgb": {"kind": "xgboost", "features": ["technical"], "rounds": 30, "max_depth": 3, "min_child_weight": 5},
+                "cross": {"kind": "lightgbm", "features": ["technical", "cross_asset"], "rounds": 30, "num_leaves": 7, "min_data_in_leaf": 20},
             },
             "meta": {"kind": "logistic", "extra": ["hvol_20"]},
             "gates": {"min_rows_to_stack": 2500, "min_rows_to_deploy": 2500},

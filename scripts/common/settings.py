@@ -39,7 +39,7 @@ def explain(error, model, where="the config"):
     lines = []
     for each in error.errors():
         path, keys = _locate(schema, each["loc"])
-        shown = ".".join(path) or "(top level)"
+        shown = ".".join(path)
         if each["type"] == "extra_forbidden":
             nearest = difflib.get_close_matches(path[-1], keys, 1, 0.5)
             hint = f"; did you mean '{nearest[0]}'?" if nearest else f"; valid keys: {', '.join(keys)}"
@@ -49,9 +49,11 @@ def explain(error, model, where="the config"):
         else:
             reason = each["msg"].removeprefix("Value error, ")
             value = "" if isinstance(each["input"], dict | BaseModel) else f" (value: {each['input']!r})"
-            lines.append(f"  {shown}: {reason}{value}")
+            # a check across sections tells its own places, one a line
+            lines.extend([f"  {shown}: {reason}{value}"] if shown else [f"  {line}" for line in reason.split("\n")])
+    lines = list(dict.fromkeys(lines))
     count = "one mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-    return f"{where} has {count}:\n" + "\n".join(dict.fromkeys(lines))
+    return f"{where} has {count}:\n" + "\n".join(lines)
 
 
 def _locate(schema, location):

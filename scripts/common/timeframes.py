@@ -10,8 +10,8 @@ CALENDARS = ("always", "fx", "metals", "XNYS", "CME")
 # The share of all hours in which a market is open: a lower bound, so that spans err on the generous side.
 OPEN_SHARE = {"always": 1.0, "fx": 0.70, "metals": 0.66, "CME": 0.66, "XNYS": 0.18}
 OPEN_DAYS = {"always": 1.0, "fx": 0.70, "metals": 0.70, "CME": 0.67, "XNYS": 0.67}
-# Holidays and long weekends cluster: a few bars back can be many days back.
-CLOSED_DAYS = {"always": 0, "fx": 5, "metals": 5, "CME": 6, "XNYS": 7}
+# Holidays and long weekends cluster: a few bars back can be many days back. Outages close every market.
+CLOSED_DAYS = {"always": 1, "fx": 5, "metals": 5, "CME": 6, "XNYS": 7}
 
 
 def duration(timeframe):

@@ -86,17 +86,6 @@ def check_digest(path, sha256):
     found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     if found != sha256:
         raise StudyError(
-            f"{path} is not the model that was saved (sha256 {found[:12]}, recorded {sha256[:12]}): it was cut short or "
-            "altered; delete it and rerun to train it again"
-        )
-
-
-def check_classes(y, rows, window):
-    """Raise StudyError unless the labels of a window's rows hold both classes."""
-    ones = int(y[rows].sum())
-    if not 0 < ones < len(rows):
-        what = f"{len(rows)} rows, all of them y = {int(ones > 0)}" if len(rows) else "no row with a known label"
-        raise StudyError(
-            f"the {window} window has {what}: nothing can be learned from it; "
-            f"lengthen folds.{window}" + (", or set it to 0 for a fixed number of rounds" if window == "validation" else "")
+            f"{path} is not the model that was saved (sha256 {found[:12]}, recorded {sha256[:12]}): "
+            "it was cut short or altered; delete it and rerun to train it again"
         )

@@ -50,7 +50,9 @@ def plan(
     or a hold-out that begins after the last bar.
     """
     if not len(grid):
-        raise StudyError(f"no bar of {timeframe} is complete yet, so there is nothing to fold: the market needs more data")
+        raise StudyError(
+            f"no bar of {timeframe} is complete yet, so there is nothing to fold: the market needs more data"
+        )
     held = hold_out(grid, holdout, partition, timeframe)
     limit = position(grid, held["start"]) if held else len(grid)
     usable = max(warmup, position(grid, first) if first else 0)  # before it no window begins
@@ -58,29 +60,24 @@ def plan(
     folds = []
     for number in range(max(0, (limit - horizon - test - warmup - train) // step + 1)):
         start = warmup + train + number * step
-        if start - train < usable:
-            continue
-        begin = start - train if window == "rolling" else usable
-        folds.append(
-            {
-                "fold": number,
-                "train": [iso(grid[begin]), iso(grid[start - validation])],
-                "validation": [iso(grid[start - validation]), iso(grid[start])] if validation else None,
-                "test": [iso(grid[start]), iso(grid[start + test])],
-            }
-        )
+        if start - train >= usable:
+            begin = start - train if window == "rolling" else usable
+            folds.append(_fold(grid, number, begin, start - validation, start, start + test))
 
-    rows = len(folds) * test
+    rows, needed = len(folds) * test, train + test + horizon
     reason = None
     if not folds:
+        before = f" before the hold-out, which begins {held['start']}" if held else ""
         reason = (
-            f"no fold fits: {max(limit - usable, 0)} bars are left for training and testing, "
-            f"{train + test + horizon} needed (train {train}, test {test}, label horizon {horizon})"
+            f"no fold fits: {max(limit - usable, 0)} bars{before}, {needed} needed "
+            f"(train {train}, test {test}, label horizon {horizon})"
         )
     elif rows < min_rows_to_stack:
         reason = f"{rows} out-of-fold rows, {min_rows_to_stack} needed to stack"
-    numbers = [fold["fold"] for fold in folds]
-    last = max(usable, limit - train) if window == "rolling" else usable
+    final = None
+    if folds:
+        begin = max(usable, limit - train) if window == "rolling" else usable
+        final = {"start": iso(grid[begin]), "end": held["start"] if held else end_of(grid, timeframe)}
     return {
         "decision": "skip" if reason else "stack",
         "reason": reason,
@@ -88,9 +85,25 @@ def plan(
         "anchor": iso(grid[0]),
         "holdout": held,
         "folds": folds,
-        "blocks": {f"b{i:03d}": numbers[i * per_job : (i + 1) * per_job] for i in range(math.ceil(len(folds) / per_job))},
-        "final": {"start": iso(grid[last]), "end": held["start"] if held else end_of(grid, timeframe)} if folds else None,
+        "blocks": _blocks([fold["fold"] for fold in folds], per_job),
+        "final": final,
     }
+
+
+def _fold(grid, number, train, validation, test, end):
+    """A fold of folds.json from the positions where its windows begin and where the last one ends."""
+    train, validation, test, end = (iso(grid[each]) for each in (train, validation, test, end))
+    return {
+        "fold": number,
+        "train": [train, validation],
+        "validation": [validation, test] if validation < test else None,
+        "test": [test, end],
+    }
+
+
+def _blocks(numbers, per_job):
+    """Runs of ``per_job`` folds under the names b000, b001, ..."""
+    return {f"b{i // per_job:03d}": numbers[i : i + per_job] for i in range(0, len(numbers), per_job)}
 
 
 def hold_out(grid, holdout, partition, timeframe):
@@ -139,6 +152,17 @@ def rows_of(fold, timestamp, t1, *, purge=True):
 def window_rows(window, timestamp, t1):
     """The rows of ``{"start", "end"}`` whose labels end before its end, as positions (int64)."""
     return _within([window["start"], window["end"]], timestamp, t1, window["end"])
+
+
+def require_both_classes(y, rows, where):
+    """Raise StudyError, naming ``where``, unless the labels ``y`` (0 or 1) of these rows hold both classes."""
+    ones = int(np.sum(y[rows]))
+    if not 0 < ones < len(rows):
+        found = f"{len(rows)} rows that all have y = {int(ones > 0)}" if len(rows) else "no row with a known label"
+        raise StudyError(
+            f"{where} has {found}, so nothing can be learned from it: it is too short or bars are missing there "
+            "(see quality.json); lengthen it in `folds` (a validation of 0 means: no early stopping)"
+        )
 
 
 def _within(window, timestamp, t1, before):

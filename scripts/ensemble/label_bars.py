@@ -14,10 +14,12 @@ def main(job):
     A coarse bar that the end of the span cuts is left out: it would end labels at a price of its middle.
     """
     start, end = bounds(job.wildcards.period)
-    read_end = stamp(job.params.read["end"])
-    target = bars.read(job.input.bars, stamp(job.params.read["start"]), read_end)
+    read = job.params.read
+    target = bars.read(job.input[0], read["start"], read["end"])
     target = resample(target, job.params.timeframe, job.wildcards.timeframe)
-    target = target[target["timestamp"] + duration(job.wildcards.timeframe) <= read_end].reset_index(drop=True)
+    target = target[target["timestamp"] + duration(job.wildcards.timeframe) <= stamp(read["end"])].reset_index(
+        drop=True
+    )
     table = labels.label(target, job.params.label)
     inside = (table["timestamp"] >= start) & (table["timestamp"] < end)
     write_table(job.output[0], table[inside].reset_index(drop=True))

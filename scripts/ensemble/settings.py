@@ -69,17 +69,20 @@ class Folds(Settings):
 
 
 class LightGBM(Settings):
-    """Gradient boosting by LightGBM; the names are LightGBM's own."""
+    """Gradient boosting by LightGBM; the names are LightGBM's own.
+
+    The defaults are for weak signals: small trees, large leaves, half of the features per tree.
+    """
 
     kind: Literal["lightgbm"]
     features: list[Name] = Field(["technical"], min_length=1, description="feature sets")
     rounds: PositiveInt = Field(500, description="at most; early stopping chooses")
     patience: PositiveInt = Field(20, description="rounds without a better validation AUC before stopping")
     learning_rate: Share = 0.05
-    num_leaves: Annotated[int, Field(ge=2)] = 31
+    num_leaves: Annotated[int, Field(ge=2)] = 15
     max_bin: Annotated[int, Field(ge=3)] = 63
-    min_data_in_leaf: PositiveInt = 20
-    feature_fraction: Share = 0.8
+    min_data_in_leaf: PositiveInt = 200
+    feature_fraction: Share = 0.5
     bagging_fraction: Share = 0.8
     bagging_freq: NonNegativeInt = 1
     lambda_l1: NonNegativeFloat = 0.0
@@ -94,10 +97,10 @@ class XGBoost(Settings):
     rounds: PositiveInt = Field(500, description="at most; early stopping chooses")
     patience: PositiveInt = Field(20, description="rounds without a better validation AUC before stopping")
     learning_rate: Share = 0.05
-    max_depth: PositiveInt = 5
+    max_depth: PositiveInt = 4
     max_bin: Annotated[int, Field(ge=3)] = 63
-    min_child_weight: NonNegativeFloat = 20.0
-    colsample_bytree: Share = 0.8
+    min_child_weight: NonNegativeFloat = 50.0
+    colsample_bytree: Share = 0.5
     subsample: Share = 0.8
     reg_alpha: NonNegativeFloat = 0.0
     reg_lambda: NonNegativeFloat = 1.0

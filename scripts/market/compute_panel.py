@@ -2,7 +2,7 @@
 
 from scripts.common.atomic import write_table
 from scripts.common.job import run
-from scripts.common.periods import bounds, stamp
+from scripts.common.periods import bounds
 from scripts.market import bars, features
 from scripts.market.resampling import resample
 
@@ -12,7 +12,7 @@ def main(job):
     start, end = bounds(job.wildcards.period)
     panel = {}
     for symbol, path in zip(job.params.symbols, job.input.bars, strict=True):
-        own = bars.read(path, stamp(job.params.start), end)
+        own = bars.read(path, job.params.start, end)
         panel[symbol] = resample(own, job.params.timeframe, job.wildcards.timeframe)
     table = features.load(job.wildcards.features).compute(panel)
     write_table(job.output[0], table[table["timestamp"] >= start].reset_index(drop=True))

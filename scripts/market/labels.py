@@ -4,7 +4,7 @@ Every function takes a DataFrame of bars and returns ``timestamp, t1, y, forward
 close of the bar that opened at ``timestamp``; ``t1`` is the open time of the bar whose close (or range) ends the
 label; ``forward_return`` is the log return of that position less the cost, in float64; ``y`` (int8) is 1 or 0.
 Horizons count the bars that are there, so a label across a weekend or an outage ends late and its ``t1`` says so.
-Rows whose label is not known yet are absent.
+Rows whose label is not known (yet, or for want of a price above zero) are absent.
 
 ``lookahead`` and ``lookback`` are read at planning time: nothing heavier than numpy is imported at the top.
 """
@@ -55,7 +55,7 @@ def triple_barrier(bars, horizon, take_profit, stop_loss, volatility_window, cos
     quick exits only), and a volatility above zero.
     """
     open_, high, low, close = (bars[name].to_numpy("float64") for name in ("open", "high", "low", "close"))
-    sigma = windows.deviation(np.log(close / windows.lag(close, 1)), volatility_window)
+    sigma = windows.deviation(windows.log_return(close, 1), volatility_window)
     rows = np.flatnonzero(sigma[: max(len(close) - horizon, 0)] > 0)
     width = sigma[rows] * np.sqrt(horizon)
     profit, stop = close[rows] * np.exp(take_profit * width), close[rows] * np.exp(-stop_loss * width)
@@ -65,7 +65,7 @@ def triple_barrier(bars, horizon, take_profit, stop_loss, volatility_window, cos
     for step in range(1, horizon + 1):
         bar = rows + step
         lost = waiting & (low[bar] <= stop)
-        won = waiting & ~lost & (high[bar] >= profit)
+        won = waiting & (high[bar] >= profit)
         exits = np.where(lost, np.minimum(stop, open_[bar]), np.where(won, profit, exits))
         ends = np.where(lost | won, bar, ends)
         waiting &= ~(lost | won)
@@ -76,8 +76,10 @@ def _table(bars, rows, ends, exits, cost):
     """The labels of the bars at ``rows``, which end in the bars at ``ends`` at the prices ``exits``."""
     import pandas as pd
 
-    gain = np.log(exits / bars["close"].to_numpy("float64")[rows]) - cost
+    entries = bars["close"].to_numpy("float64")[rows]
+    sound = (entries > 0) & (exits > 0)
+    gain = np.log(exits[sound] / entries[sound]) - cost
     stamps = bars["timestamp"]
-    columns = {"timestamp": stamps.iloc[rows], "t1": stamps.iloc[ends]}
+    columns = {"timestamp": stamps.iloc[rows[sound]], "t1": stamps.iloc[ends[sound]]}
     table = pd.DataFrame({name: values.reset_index(drop=True) for name, values in columns.items()})
     return table.assign(y=(gain > 0).astype("int8"), forward_return=gain)

@@ -28,6 +28,12 @@ def ratio(numerator, denominator):
     return np.divide(numerator, denominator, out=np.full(denominator.shape, np.nan), where=defined)
 
 
+def log_return(prices, n):
+    """Log return over n rows; NaN unless both prices are above zero."""
+    known = np.where(prices > 0, prices, np.nan)
+    return np.log(ratio(known, lag(known, n)))
+
+
 def total(values, n, least=None):
     """Sum of the known values of the last n rows."""
     known = ~np.isnan(values)

@@ -55,7 +55,7 @@ def test_published_studies_are_valid_and_name_themselves(path):
         ("ensembles.planted.targets", ["OMEGA"], "ensembles.planted.targets: market 'planted' has no symbol 'OMEGA'"),
         ("ensembles.planted.models.lgb.features", ["technicl"], "no feature set 'technicl'"),
         ("ensembles.planted.timeframes", {"1h": {"folds": {"tset": 3}}}, "timeframes.1h.folds.tset"),
-        ("ensembles.planted.timeframes", {"90m": {}}, "a timeframe divides a day: for example 15m"),
+        ("ensembles.planted.timeframes", {"7h": {}}, "a timeframe divides a day: for example 15m"),
         ("ensembles.planted.timeframes", {"30m": {}}, "30m is no multiple of the market's 1h"),
         ("ensembles.planted.folds.validation", 4000, "is the tail of train"),
         ("ensembles.planted.folds.step", 100, "would predict rows more than once"),

@@ -12,14 +12,14 @@ import numpy as np
 from scripts.ensemble import boosters
 
 EXTENSION = "txt"
+ZERO = float(np.float32(1e-35))  # LightGBM's kZeroThreshold
 
 
 @dataclass
 class Data:
-    """Binned rows of a block, their labels and LightGBM's parameters."""
+    """The binned rows and labels of a block, and LightGBM's parameters."""
 
     binned: object
-    y: np.ndarray
     parameters: dict
 
 
@@ -67,19 +67,17 @@ def prepare(x, y, names, reference_rows, settings, threads, seed):
     names = list(names)
     reference = lightgbm.Dataset(x[reference_rows], y[reference_rows], feature_name=names, params=parameters)
     binned = lightgbm.Dataset(x, y, feature_name=names, reference=reference, params=parameters).construct()
-    return Data(binned, y, parameters)
+    return Data(binned, parameters)
 
 
 def fit(data, train_rows, validation_rows, settings, rounds=None):
     """One booster; early stopping on the AUC of the validation rows, if any (a score that is never a result)."""
     import lightgbm
 
-    boosters.check_classes(data.y, train_rows, "train")
     train = data.binned.subset(train_rows)
     rounds = rounds or settings["rounds"]
     if not len(validation_rows):
         return Model(lightgbm.train(data.parameters, train, rounds, keep_training_booster=True))
-    boosters.check_classes(data.y, validation_rows, "validation")
     booster = lightgbm.train(
         data.parameters,
         train,
@@ -121,7 +119,7 @@ def to_onnx(model, names):
                 number,
                 own,
                 feature=node["split_feature"],
-                threshold=round_down(node["threshold"]),
+                threshold=float32_threshold(node["threshold"]),
                 left=count,
                 right=count + 1,
                 nan_left=node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0,
@@ -131,8 +129,15 @@ def to_onnx(model, names):
     return boosters.to_onnx(trees, 0.0, "BRANCH_LEQ", names)
 
 
-def round_down(threshold):
-    """The largest float32 that is not above a float64: ``x <= threshold`` stays the same for every float32 x."""
+def float32_threshold(threshold):
+    """The float32 t for which ``x <= t`` holds for just the float32 x that LightGBM sends left at ``threshold``.
+
+    That is the largest float32 not above the float64 threshold, but for thresholds around 0: before it compares,
+    LightGBM takes every value within 1e-35 of 0 for 0.
+    """
+    if -ZERO <= threshold < ZERO:
+        return ZERO if threshold >= 0 else float(np.nextafter(np.float32(-ZERO), np.float32(-np.inf)))
     with np.errstate(over="ignore"):  # LightGBM writes 1e300 where a split separates NaN from all numbers
         rounded = np.float32(threshold)
-    return np.nextafter(rounded, np.float32(-np.inf)) if rounded > threshold else rounded
+    # compared as float64: numpy would round the Python float to float32 first
+    return float(np.nextafter(rounded, np.float32(-np.inf)) if float(rounded) > threshold else rounded)

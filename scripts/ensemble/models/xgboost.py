@@ -13,10 +13,9 @@ EXTENSION = "ubj"
 
 @dataclass
 class Data:
-    """Rows of a block, their labels and XGBoost's parameters."""
+    """The rows and labels of a block, and XGBoost's parameters."""
 
     matrix: object
-    y: np.ndarray
     parameters: dict
 
 
@@ -58,25 +57,23 @@ def prepare(x, y, names, reference_rows, settings, threads, seed):
         "seed": seed,
         "verbosity": 1,
     }
-    return Data(xgboost.DMatrix(x, y, feature_names=list(names), nthread=threads), y, parameters)
+    return Data(xgboost.DMatrix(x, y, feature_names=list(names), nthread=threads), parameters)
 
 
 def fit(data, train_rows, validation_rows, settings, rounds=None):
     """One booster; early stopping on the AUC of the validation rows, if any (a score that is never a result)."""
     import xgboost
 
-    boosters.check_classes(data.y, train_rows, "train")
     train = data.matrix.slice(train_rows)
     rounds = rounds or settings["rounds"]
     if not len(validation_rows):
         return Model(xgboost.train(data.parameters, train, rounds))
-    boosters.check_classes(data.y, validation_rows, "validation")
     booster = xgboost.train(
         data.parameters,
         train,
         rounds,
         evals=[(data.matrix.slice(validation_rows), "validation")],
-        callbacks=[xgboost.callback.EarlyStopping(settings["patience"], maximize=True, save_best=True)],
+        callbacks=[xgboost.callback.EarlyStopping(rounds=settings["patience"], maximize=True, save_best=True)],
         verbose_eval=False,
     )
     return Model(booster, booster.best_score)

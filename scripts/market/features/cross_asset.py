@@ -44,7 +44,7 @@ def compute(bars):
 def own_features(bars):
     """``{name: array}`` of the features that need no other symbol, row by row of the symbol's own bars."""
     close, volume = bars["close"].to_numpy("float64"), bars["volume"].to_numpy("float64")
-    returns = {f"ret_{n}": np.log(close / windows.lag(close, n)) for n in (1, 4, 24)}
+    returns = {f"ret_{n}": windows.log_return(close, n) for n in (1, 4, 24)}
     log_volume = np.log(np.where(volume > 0, volume, np.nan))
     return returns | {
         "hvol_24": windows.deviation(returns["ret_1"], 24),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.market import windows
-from scripts.market.windows import ratio
+from scripts.market.windows import log_return, ratio
 
 SCOPE = "symbol"
 # ADX, Wilder's average of Wilder's averages over 14 bars, has forgotten its seed to the last bit of a float64 after
@@ -55,14 +55,15 @@ class Series:
     volume: np.ndarray
     ret: np.ndarray
     log_volume: np.ndarray
+    still: np.ndarray
 
     @classmethod
     def of(cls, bars):
         """From a DataFrame of bars. ``ret`` is the log return of the bar, ``log_volume`` is unknown at volume 0."""
         columns = [bars[name].to_numpy("float64") for name in ("open", "high", "low", "close", "volume")]
-        close, volume = columns[3:]
+        _, high, low, close, volume = columns
         log_volume = np.log(np.where(volume > 0, volume, np.nan))
-        return cls(*columns, ret=log_return(close, 1), log_volume=log_volume)
+        return cls(*columns, log_return(close, 1), log_volume, standstill(high, low, close))
 
 
 def names():
@@ -74,8 +75,9 @@ def compute(bars):
     """The features of every row of ``bars`` as float32, with its index: finite, or NaN where unknown."""
     import pandas as pd
 
-    columns = compute_columns(bars) if len(bars) else dict.fromkeys(NAMES, np.empty(0))
-    with np.errstate(over="ignore"):
+    # where bad prices are let through (on_violation: ignore), logarithms of zero become NaN below
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        columns = compute_columns(bars) if len(bars) else dict.fromkeys(NAMES, np.empty(0))
         table = np.column_stack([columns[name] for name in NAMES]).astype("float32")
     table[~np.isfinite(table)] = np.nan
     return pd.DataFrame(table, index=bars.index, columns=list(NAMES))
@@ -96,7 +98,7 @@ def momentum(s):
     columns |= {f"roc_{n}": talib.ROCP(s.close, n) for n in (24, 72, 168)}
     columns |= {f"ret_z_{n}": windows.z_score(s.ret, n) for n in (20, 72)}
     columns |= {f"sharpe_{n}": ratio(windows.mean(s.ret, n), windows.deviation(s.ret, n)) for n in (24, 72)}
-    columns |= {f"rsi_{n}": moving(s, talib.RSI(s.close, n)) for n in (7, 14)}
+    columns |= {f"rsi_{n}": settled(s, talib.RSI(s.close, n)) for n in (7, 14)}
     return columns | {
         "stoch_k_14": 100 * channel_position(s, 14),
         "cci_20": commodity_channel_index(s, 20),
@@ -111,18 +113,19 @@ def trend(s):
 
     simple = {n: windows.mean(s.close, n) for n in (10, 20, 50, 168)}
     line, signal, histogram = talib.MACD(s.close, 12, 26, 9)
+    plus, minus = talib.PLUS_DI(s.high, s.low, s.close, 14), talib.MINUS_DI(s.high, s.low, s.close, 14)
     columns = {f"sma_ratio_{n}": s.close / average - 1 for n, average in simple.items()}
-    columns |= {f"ema_ratio_{n}": s.close / talib.EMA(s.close, n) - 1 for n in (12, 26)}
+    columns |= {f"ema_ratio_{n}": settled(s, s.close / talib.EMA(s.close, n) - 1) for n in (12, 26)}
     columns |= {f"efficiency_ratio_{n}": efficiency_ratio(s, n) for n in (24, 72)}
     return columns | {
         "sma_cross_20_50": simple[20] / simple[50] - 1,
         "sma_cross_50_168": simple[50] / simple[168] - 1,
-        "macd": line / s.close,
-        "macd_signal": signal / s.close,
-        "macd_hist": histogram / s.close,
-        "adx_14": moving(s, talib.ADX(s.high, s.low, s.close, 14)),
-        "plus_di_14": moving(s, talib.PLUS_DI(s.high, s.low, s.close, 14)),
-        "minus_di_14": moving(s, talib.MINUS_DI(s.high, s.low, s.close, 14)),
+        "macd": settled(s, line / s.close),
+        "macd_signal": settled(s, signal / s.close),
+        "macd_hist": settled(s, histogram / s.close),
+        "adx_14": settled(s, directional_index(s, plus, minus)),
+        "plus_di_14": settled(s, plus),
+        "minus_di_14": settled(s, minus),
         "aroon_osc_25": talib.AROONOSC(s.high, s.low, 25),
     }
 
@@ -141,7 +144,7 @@ def volatility(s):
         "parkinson_20": parkinson(s, 20),
         "garman_klass_20": garman_klass(s, 20),
         "rogers_satchell_20": rogers_satchell(s, 20),
-        "atr_pct_14": moving(s, talib.ATR(s.high, s.low, s.close, 14)) / s.close,
+        "atr_pct_14": settled(s, talib.ATR(s.high, s.low, s.close, 14) / s.close),
         "bb_percent_20": ratio(s.close - (middle - 2 * band), 4 * band),
         "bb_width_20": 4 * band / middle,
         "downside_share_72": ratio(windows.total(downside**2, 72), windows.total(s.ret**2, 72)),
@@ -205,15 +208,19 @@ def calendar(timestamps):
     return {f"{name}_{turn}": turns[turn](2 * np.pi * phase) for name, phase in phases.items() for turn in turns}
 
 
-def log_return(close, n):
-    """Log return over n bars."""
-    return np.log(close / windows.lag(close, n))
+def standstill(high, low, close):
+    """Whether no price has moved for ``FLAT`` bars."""
+    true_range = np.maximum(high, windows.lag(close, 1)) - np.minimum(low, windows.lag(close, 1))
+    return windows.total(true_range, FLAT, least=1) == 0
 
 
-def moving(s, values):
-    """``values``, but NaN where no price has moved for ``FLAT`` bars: a recursion then divides remainders of zero."""
-    true_range = np.maximum(s.high, windows.lag(s.close, 1)) - np.minimum(s.low, windows.lag(s.close, 1))
-    return np.where(windows.total(true_range, FLAT, least=1) > 0, values, np.nan)
+def settled(s, values):
+    """A recursive average's values without what a seed, or a market that stood still, leaves of itself.
+
+    NaN in a standstill (TA-Lib then divides remainders of zero), and rounded to 12 decimals: a remainder of 1e-43 is
+    there or not depending on where the series begins.
+    """
+    return np.where(s.still, np.nan, np.round(values, 12))
 
 
 def close_location(s):
@@ -237,6 +244,17 @@ def commodity_channel_index(s, n):
 def efficiency_ratio(s, n):
     """Kaufman's ratio: net move over n bars to the sum of the moves; 1 is a straight line."""
     return ratio(np.abs(log_return(s.close, n)), windows.total(np.abs(s.ret), n))
+
+
+def directional_index(s, plus, minus):
+    """Wilder's ADX of 14 bars: an EMA over 27 bars weighs as his average over 14 does.
+
+    TA-Lib's own ADX skips bars without any range, and so remembers a trend through a standstill of any length.
+    """
+    import talib
+
+    none = s.still | (plus + minus == 0)
+    return talib.EMA(np.where(none, 0.0, 100 * ratio(np.abs(plus - minus), plus + minus)), 27)
 
 
 def parkinson(s, n):

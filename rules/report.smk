@@ -1,0 +1,297 @@
+"""Stage report: figures, tables, the page, the manifest and its verification. Reads the files of all stages."""
+
+
+report: "../resources/captions/workflow.rst"
+
+
+rule draw_quality:
+    input:
+        quality=f"{MARKET}/quality.json",
+        accounts=lambda wc: [f"{MARKET}/bars/{s}.json".format(**wc) for s in market_settings(wc).symbols],
+    output:
+        figure=report(
+            f"{REPORT}/market/{{market}}/quality.svg",
+            caption="../resources/captions/quality.rst",
+            category="2 Market",
+            subcategory="{market}",
+            labels={"shows": "bars per month"},
+        ),
+        table=report(
+            f"{REPORT}/market/{{market}}/quality.html",
+            caption="../resources/captions/findings.rst",
+            category="2 Market",
+            subcategory="{market}",
+            labels={"shows": "findings"},
+        ),
+        csv=f"{REPORT}/market/{{market}}/quality.csv",
+    log:
+        f"{LOGS}/draw_quality/{{market}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_quality/{{market}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600, per_input=20),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        timeframe=lambda wc: market_settings(wc).timeframe,
+    script:
+        "../scripts/report/draw_quality.py"
+
+
+rule draw_folds:
+    input:
+        folds=f"{STACK}/folds.json",
+    output:
+        report(
+            f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/folds.svg",
+            caption="../resources/captions/folds.rst",
+            category="3 Ensemble",
+            subcategory="{ensemble}",
+            labels={"target": "{target}", "timeframe": "{timeframe}", "shows": "1 folds"},
+        ),
+    log:
+        f"{LOGS}/draw_folds/{{ensemble}}/{{target}}/{{timeframe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_folds/{{ensemble}}/{{target}}/{{timeframe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json", exclude={"per_job", "holdout", "warmup"}),
+        horizon=lambda wc: labels.lookahead(stack_settings(wc).label.model_dump()),
+    script:
+        "../scripts/report/draw_folds.py"
+
+
+rule draw_auc:
+    input:
+        gate=f"{STACK}/gate.json",
+        metrics=f"{STACK}/metrics.json",
+    output:
+        report(
+            f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/auc.svg",
+            caption="../resources/captions/auc.rst",
+            category="3 Ensemble",
+            subcategory="{ensemble}",
+            labels={"target": "{target}", "timeframe": "{timeframe}", "shows": "2 AUC"},
+        ),
+    log:
+        f"{LOGS}/draw_auc/{{ensemble}}/{{target}}/{{timeframe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_auc/{{ensemble}}/{{target}}/{{timeframe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    script:
+        "../scripts/report/draw_auc.py"
+
+
+rule draw_calibration:
+    input:
+        metrics=f"{STACK}/metrics.json",
+    output:
+        report(
+            f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/calibration.svg",
+            caption="../resources/captions/calibration.rst",
+            category="3 Ensemble",
+            subcategory="{ensemble}",
+            labels={"target": "{target}", "timeframe": "{timeframe}", "shows": "3 calibration"},
+        ),
+    log:
+        f"{LOGS}/draw_calibration/{{ensemble}}/{{target}}/{{timeframe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_calibration/{{ensemble}}/{{target}}/{{timeframe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    script:
+        "../scripts/report/draw_calibration.py"
+
+
+rule draw_correlation:
+    input:
+        diversity=f"{STACK}/diversity.json",
+    output:
+        report(
+            f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/correlation.svg",
+            caption="../resources/captions/correlation.rst",
+            category="3 Ensemble",
+            subcategory="{ensemble}",
+            labels={"target": "{target}", "timeframe": "{timeframe}", "shows": "4 correlation"},
+        ),
+    log:
+        f"{LOGS}/draw_correlation/{{ensemble}}/{{target}}/{{timeframe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_correlation/{{ensemble}}/{{target}}/{{timeframe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    script:
+        "../scripts/report/draw_correlation.py"
+
+
+rule draw_importance:
+    input:
+        importance=f"{STACK}/importance.parquet",
+    output:
+        report(
+            f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/importance.svg",
+            caption="../resources/captions/importance.rst",
+            category="3 Ensemble",
+            subcategory="{ensemble}",
+            labels={"target": "{target}", "timeframe": "{timeframe}", "shows": "5 importance"},
+        ),
+    log:
+        f"{LOGS}/draw_importance/{{ensemble}}/{{target}}/{{timeframe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_importance/{{ensemble}}/{{target}}/{{timeframe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(600),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    script:
+        "../scripts/report/draw_importance.py"
+
+
+rule tabulate_gates:
+    input:
+        gates=lambda wc: [f"{STACK}/gate.json".format(**each) for each in stacks()],
+    output:
+        html=report(
+            f"{REPORT}/gates.html",
+            caption="../resources/captions/gates.rst",
+            category="1 Study",
+            labels={"shows": "2 gates"},
+        ),
+        csv=f"{REPORT}/gates.csv",
+    log:
+        f"{LOGS}/tabulate_gates.log",
+    benchmark:
+        f"{BENCHMARKS}/tabulate_gates.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        stacks=lambda wc: [list(each.values()) for each in stacks()],
+    script:
+        "../scripts/report/tabulate_gates.py"
+
+
+rule summarize_study:
+    input:
+        manifests=manifests(),
+        quality=[f"{MARKET}/quality.json".format(market=market) for market in study.markets],
+        metadata=[f"{MARKET}/asset_metadata.json".format(market=market) for market in study.markets],
+        folds=lambda wc: fold_plans(),
+        gates=lambda wc: [f"{STACK}/gate.json".format(**each) for each in stacks()],
+        metrics=lambda wc: [f"{STACK}/metrics.json".format(**each) for each in stacks()],
+    output:
+        report(
+            f"{REPORT}/overview.html",
+            caption="../resources/captions/overview.rst",
+            category="1 Study",
+            labels={"shows": "1 overview"},
+        ),
+    log:
+        f"{LOGS}/summarize_study.log",
+    benchmark:
+        f"{BENCHMARKS}/summarize_study.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        title=study.report.title,
+        note=study.report.note,
+        study=study.study,
+        sources={name: market.source.kind for name, market in study.markets.items()},
+        stacks=lambda wc: [list(each.values()) for each in stacks()],
+    script:
+        "../scripts/report/summarize_study.py"
+
+
+rule write_manifest:
+    input:
+        artifacts,
+    output:
+        manifest=f"{RESULTS}/manifest.json",
+        checksums=f"{RESULTS}/SHA256SUMS",
+    log:
+        f"{LOGS}/write_manifest.log",
+    benchmark:
+        f"{BENCHMARKS}/write_manifest.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        records=".snakemake/metadata",
+    script:
+        "../scripts/report/write_manifest.py"
+
+
+# Timings are no artifacts: they come after the manifest, and the manifest does not list them.
+rule tabulate_times:
+    input:
+        manifest=f"{RESULTS}/manifest.json",
+    output:
+        html=report(
+            f"{BENCHMARKS}/times.html",
+            caption="../resources/captions/times.rst",
+            category="1 Study",
+            labels={"shows": "3 time per rule"},
+        ),
+        csv=f"{BENCHMARKS}/times.csv",
+    log:
+        f"{LOGS}/tabulate_times.log",
+    benchmark:
+        f"{BENCHMARKS}/tabulate_times.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        folder=BENCHMARKS,
+    script:
+        "../scripts/report/tabulate_times.py"
+
+
+# Has no input, so that asking for it rebuilds nothing, and no output, so that it runs each time.
+rule verify_results:
+    log:
+        f"{LOGS}/verify_results.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(500),
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        study=RESULTS,
+    script:
+        "../scripts/report/verify_results.py"

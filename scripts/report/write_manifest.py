@@ -1,0 +1,37 @@
+"""Every artifact of the study with its digest and how it was made: manifest.json and SHA256SUMS."""
+
+import platform
+from pathlib import Path
+
+from scripts.common.atomic import write_text
+from scripts.common.job import progress, run
+from scripts.common.results import write_result
+from scripts.report import inventory
+from scripts.report.records import read_record
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def main(job):
+    """Take the inventory of all inputs and of what they were made from, as Snakemake recorded it."""
+    output, records = Path(job.output.manifest), job.params.get("records", ".snakemake/metadata")
+    body = inventory.take(output.parent, job.input, lambda path: read_record(records, path))
+    body |= {
+        "study": output.parent.name,
+        "git": inventory.git_state(CHECKOUT),
+        "python": platform.python_version(),
+        "packages": sorted({pin for each in body["jobs"].values() for pin in each["packages"]}),
+    }
+    write_result(output, "manifest/1", body, job)
+    digests = {path: entry["sha256"] for path, entry in body["artifacts"].items()}
+    write_text(job.output.checksums, inventory.checksum_lines(digests | {output.name: inventory.digest(output)}))
+
+    unrecorded = [path for path, entry in body["artifacts"].items() if entry["job"] is None]
+    size = sum(entry["size"] for entry in body["artifacts"].values())
+    progress.info("%d artifacts, %.1f MB, by %d jobs", len(digests), size / 1e6, len(body["jobs"]))
+    if unrecorded:
+        progress.info("%d of them without a record of how they were made, such as %s", len(unrecorded), unrecorded[0])
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
