@@ -21,6 +21,7 @@ checkpoint plan_folds:
     params:
         folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json"),
         timeframe=lambda wc: wc.timeframe,
+        source_timeframe=lambda wc: market_settings(wc).timeframe,
         calendar=lambda wc: market_settings(wc).calendar,
         partition=lambda wc: market_settings(wc).partition,
         horizon=lambda wc: labels.lookahead(stack_settings(wc).label.model_dump()),

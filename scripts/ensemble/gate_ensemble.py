@@ -9,27 +9,30 @@ from scripts.ensemble import gates, metrics
 
 def main(job):
     """Write metrics.json and gate.json; of a skipped ensemble nothing is read."""
-    params = job.params
-    decision = params.decision
+    params, decision = job.params, job.params.decision
     if decision["decision"] == "skip":
-        body, figures = gates.skipped(decision["reason"]), None
+        body, figures = gates.skipped(decision["reason"]), {}
     else:
-        oof, stacked = pd.read_parquet(job.input.oof), pd.read_parquet(job.input.stacked)
-        test = pd.read_parquet(job.input.test) if job.input.get("test") else None
-        indexes = [read_json(path) for path in job.input.indexes]
-        figures = metrics.collect(
-            list(params.models),
-            oof,
-            stacked,
-            test,
-            indexes,
-            horizon=params.horizon,
-            permutations=params.gates["permutations"],
-        )
-        body = gates.judge(figures, params.gates, len(oof))
+        figures = read_figures(job)
+        body = gates.judge(figures, params.gates, rows=figures["oof_all_rows"]["rows"])
     progress.info("%s: %s", body["verdict"], body["reason"])
-    write_result(job.output.metrics, "metrics/1", {"decision": decision, "metrics": figures}, job)
+    write_result(job.output.metrics, "metrics/1", {"decision": decision} | figures, job)
     write_result(job.output.gate, "gate/1", body, job)
+
+
+def read_figures(job):
+    """The figures of metrics.json, and what was stacked."""
+    meta, diversity = read_json(job.input.meta), read_json(job.input.diversity)
+    figures = metrics.collect(
+        list(job.params.models),
+        pd.read_parquet(job.input.oof),
+        pd.read_parquet(job.input.stacked),
+        pd.read_parquet(job.input.test) if job.input.get("test") else None,
+        [read_json(path) for path in job.input.indexes],
+        horizon=job.params.horizon,
+        permutations=job.params.gates["permutations"],
+    )
+    return figures | {"meta": {key: meta[key] for key in ("kind", "models", "extra")}, "pruned": diversity["pruned"]}
 
 
 if __name__ == "__main__":

@@ -22,12 +22,15 @@ LABELS = 10
 
 
 def collect(models, oof, stacked, test, indexes, *, horizon, permutations):
-    """The body of metrics.json.
+    """The figures of metrics.json.
 
     ``models``: the base models' names; ``oof``, ``stacked``, ``test`` (or None): frames as in the files of these
     names; ``indexes``: the contents of all index files; ``horizon``: bars a label looks ahead; ``permutations``: the
-    least number of shifts that certifies. Base models are scored on all their out-of-fold rows and, beside the stack,
-    on the stack's own rows.
+    least number of shifts that certifies.
+
+    ``oof`` compares the stack with the base models on the rows that the stack predicted walk-forward, ``oof_all_rows``
+    has the base models on all their rows, ``test`` is the hold-out (None without one); each as from :func:`_part`, its
+    ``scores`` by model (the stack is called "stack") as from :func:`score`.
     """
     settings = {"minimum_shift": max(MEMORY, LABELS * horizon), "permutations": permutations}
     predictions = oof[["timestamp", *(f"p_{model}" for model in models)]]

@@ -17,8 +17,8 @@ def main(job):
     held = folds.window_rows(params.window, table.timestamp, table.t1)
     if not len(held):
         raise StudyError(
-            f"the hold-out {params.window['start']} to {params.window['end']} has no labelled bar: set `folds.holdout` to "
-            "a longer one, or to 0 for none"
+            f"the hold-out {params.window['start']} to {params.window['end']} has no labelled bar: set `folds.holdout` "
+            "to a longer one, or to 0 for none"
         )
     frame = pd.DataFrame(
         {

@@ -36,10 +36,11 @@ def grid(calendar, timeframe, start, end):
     return bars[is_open(calendar, timeframe, bars)]
 
 
-def is_open(calendar, timeframe, stamps):
+def is_open(calendar, timeframe, stamps, slack=timedelta(0)):
     """Whether bars of ``timeframe`` that open at ``stamps`` (DatetimeIndex, UTC, any order) overlap trading hours.
 
-    Bars of a day or more count by the session whose date they are stamped with. NaT is never open.
+    Bars of a day or more count by the session whose date they are stamped with. NaT is never open. ``slack`` widens
+    trading hours on both sides (not those of daily bars).
     """
     import pandas as pd
 
@@ -58,8 +59,9 @@ def is_open(calendar, timeframe, stamps):
     opens, closes = (hours[name].to_numpy("datetime64[us]") for name in ("open", "close"))
     begins = stamps.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[us]")
     # the last interval that opens before the bar's end must close after the bar's begin
-    before = np.searchsorted(opens, begins + np.timedelta64(step), side="left") - 1
-    result = (before >= 0) & (closes[np.maximum(before, 0)] > begins)
+    slack = np.timedelta64(slack)
+    before = np.searchsorted(opens - slack, begins + np.timedelta64(step), side="left") - 1
+    result = (before >= 0) & (closes[np.maximum(before, 0)] + slack > begins)
     return result & ~pd.isna(stamps)
 
 

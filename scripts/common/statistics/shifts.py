@@ -22,15 +22,15 @@ class ShiftTest(NamedTuple):
 def shift_test(y, score, minimum_shift, at_least=2000):
     """A one-sided test of the pooled AUC against those of all circular shifts of the labels.
 
-    ``y`` 0/1 and ``score`` ``[n]``, both in order of time. Labels that overlap and scores that persist make the AUC of a
-    worthless score vary far more than the number of rows suggests; shifting the labels against the scores keeps both
+    ``y`` 0/1 and ``score`` ``[n]``, both in order of time. Labels that overlap and scores that persist make the AUC of
+    a worthless score vary far more than the number of rows suggests; shifting the labels against the scores keeps both
     memories and breaks only their relation. p = (1 + shifts with an AUC at least as high) / (1 + shifts), and
     ``null_high`` is the 99.9 % quantile of the shifted AUCs. Shifts by fewer than ``minimum_shift`` rows either way are
     left out, because there the relation is not broken: choose it longer than the label and the memory of the features.
+    A seasonal pattern survives shifts by whole seasons, so a score that knows nothing but the hour cannot pass.
 
-    All shifts come from one Fourier transform: the rank sum of the positives, as a function of the shift, is the circular
-    correlation of ranks and labels. A seasonal pattern survives shifts by whole seasons, so a score that knows nothing
-    but the hour cannot pass. Raises StudyError as :func:`auc` does.
+    All shifts come from one Fourier transform: the rank sum of the positives, as a function of the shift, is the
+    circular correlation of ranks and labels. Raises StudyError as :func:`.auc.auc` does.
     """
     observed = auc(y, score)
     positive = np.asarray(y) == 1

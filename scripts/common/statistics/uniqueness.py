@@ -8,8 +8,8 @@ from scripts.common.errors import StudyError
 def effective_rows(start, end):
     """The effective number of rows: the sum of the labels' average uniqueness (float in (0, n]).
 
-    ``start``, ``end``: comparable moments ``[n]`` in any order of rows; a label is decided by the bars after ``start``
-    up to and including ``end`` (the returns of (start, end], so labels of one bar's return overlap with none). A bar is a
+    ``start``, ``end``: comparable moments ``[n]`` in any order of rows. A label is decided by the bars after ``start``
+    up to and including ``end``: by the returns of (start, end], so that labels one bar long do not overlap. A bar is a
     step between consecutive moments that occur. The uniqueness of a label is the mean, over its bars, of 1 / number of
     labels that the bar decides: Lopez de Prado, Advances in Financial Machine Learning (2018), section 4.4.
     Raises StudyError for a label that ends before the bar after its start.

@@ -10,8 +10,8 @@ from scripts.ensemble import scaling
 def fit(x, y, probabilities, settings, seed):
     """Layers as weights ``[in, out]`` and biases; ``settings``: hidden (widths), alpha (L2 penalty), epochs.
 
-    Trained by L-BFGS on all rows at once, ``epochs`` steps at most: for a net this small it is faster and steadier than
-    stochastic steps.
+    The loss is the mean over rows plus alpha / 2 times the sum of squared weights. L-BFGS takes at most ``epochs`` steps
+    on all rows at once: for a net this small it is faster and steadier than stochastic steps.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
@@ -19,7 +19,7 @@ def fit(x, y, probabilities, settings, seed):
     scales = scaling.fit(x, probabilities)
     model = MLPClassifier(
         hidden_layer_sizes=tuple(settings["hidden"]),
-        alpha=settings["alpha"],
+        alpha=settings["alpha"] * len(y),  # scikit-learn divides it by the rows
         max_iter=settings["epochs"],
         solver="lbfgs",
         random_state=seed,

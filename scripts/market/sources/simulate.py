@@ -7,7 +7,7 @@ The log return of bar t of a symbol, without the gap before a session, is
 m is the market's shock, e the symbol's own; both have Student's t distribution with 5 degrees of freedom, scaled to
 variance 1 and cut at 8 (fat tails). c is ``correlation``. sigma has a calm and a stressed regime (a Markov chain of
 the whole market), slowly varying logarithms on top (AR(1), market and symbol), and a time of day; its mean square is
-that of ``annual_volatility``, about. s is the symbol's hidden state, AR(1) with variance 1 and a half-life of
+that of ``annual_volatility`` (moves between sessions come on top). s is the symbol's hidden state, AR(1) with variance 1 and a half-life of
 ``STATE_HALF_LIFE`` bars. It shows itself in the volume, whose logarithm rises and falls with it: what a model can
 learn. All of these are drawn independently of each other, so with ``signal: 0`` the direction of returns is
 independent of everything known before (the shocks are symmetric about 0), while the volumes stay the very same.

@@ -1,0 +1,20 @@
+"""A symbol's bars as a train and a test file."""
+
+from scripts.common.atomic import write_table
+from scripts.common.errors import StudyError
+from scripts.common.job import progress, run
+from scripts.market import bars
+
+
+def main(job):
+    """The last ``test`` rows are the test file, all before them the train file."""
+    frame, test = bars.read(job.input.bars), job.params.test
+    if len(frame) <= test:
+        raise StudyError(f"{job.wildcards.symbol}: {len(frame)} bars cannot be split with split.test: {test}; lower it")
+    write_table(job.output.train, frame.iloc[:-test])
+    write_table(job.output.test, frame.iloc[-test:])
+    progress.info("%d rows to train on, %d to test on", len(frame) - test, test)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
