@@ -46,6 +46,8 @@ rule all:
         fold_plans(),
         artifacts,
         f"{RESULTS}/manifest.json",
+        f"{RESULTS}/SHA256SUMS",
+        f"{BENCHMARKS}/times.html",
 
 
 # What has to exist before a dry run is exact (`make plan`).

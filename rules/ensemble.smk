@@ -240,7 +240,6 @@ rule score_holdout:
         peers=peers_of,
         window=lambda wc: folds_at(wc)["holdout"],
         extra=lambda wc: stack_settings(wc).meta.extra,
-        extra_sets=extra_sets,
         code=lambda wc: sorted({*model_code(wc), *meta_code(wc)}),
     script:
         "../scripts/ensemble/score_holdout.py"
@@ -282,7 +281,7 @@ rule export_onnx:
     benchmark:
         f"{BENCHMARKS}/export_onnx/{{ensemble}}/{{target}}/{{timeframe}}/{{model}}.tsv"
     wildcard_constraints:
-        model=r"(?!ensemble$)[A-Za-z0-9_.-]+",
+        model=r"(?!ensemble\.onnx)[A-Za-z0-9_.-]+",
     conda:
         "../envs/ensemble.yaml"
     threads: 1
@@ -344,8 +343,6 @@ rule verify_onnx:
         kinds=kinds,
         sets=lambda wc: stack_settings(wc).feature_sets,
         peers=peers_of,
-        extra=lambda wc: stack_settings(wc).meta.extra,
-        extra_sets=extra_sets,
         tolerance=1e-6,
         rows=20000,
         seed=study.seed,

@@ -17,7 +17,6 @@ rule fetch_archive:
     params:
         source=lambda wc: market_settings(wc).source.model_dump(mode="json"),
         timeframe=lambda wc: market_settings(wc).timeframe,
-        code=source_code,
     script:
         "../scripts/market/fetch_archive.py"
 

@@ -1,5 +1,7 @@
 """The functions of the ensemble stage, by which its rules find their inputs and params, and the targets. No rules here."""
 
+from snakemake.iocontainers import Wildcards
+
 # Ensembles
 
 
@@ -34,11 +36,6 @@ def folds_of(ensemble, target, timeframe):
 def folds_at(wildcards):
     """`folds_of` the job that has these wildcards."""
     return folds_of(wildcards.ensemble, wildcards.target, wildcards.timeframe)
-
-
-def stacked():
-    """The stacks that are not skipped. For input functions only: it asks for the checkpoints."""
-    return [each for each in stacks() if folds_of(**each)["decision"] == "stack"]
 
 
 def known_span(wildcards):
@@ -180,9 +177,8 @@ def final_models(wildcards):
 
 
 def stack_rows(wildcards, periods):
-    """Features of all sets of a stack, its labels and its extras for some periods."""
-    rows = rows_files(wildcards, stack_settings(wildcards).feature_sets, periods)
-    return rows | {"extras": extra_files(wildcards, periods)}
+    """Features of all sets of a stack, and its labels, for some periods."""
+    return rows_files(wildcards, stack_settings(wildcards).feature_sets, periods)
 
 
 def gate_inputs(wildcards):
@@ -248,7 +244,8 @@ def market_files(market):
     names += [f"quarantine/{symbol}.parquet" for symbol in settings.symbols]
     if settings.split:
         names += [f"{part}/{symbol}.parquet" for symbol in settings.symbols for part in ("train", "test")]
-    return [f"{MARKET.format(market=market)}/{name}" for name in names]
+    files = [f"{MARKET.format(market=market)}/{name}" for name in names]
+    return files + [f"{REPORT}/market/{market}/quality.{kind}" for kind in ("svg", "html", "csv")]
 
 
 def stack_files(wildcards):
@@ -271,7 +268,10 @@ def stack_files(wildcards):
     for pattern in ("final/{model}.{ext}", "final/{model}.{ext}.json", "onnx/{model}.onnx"):
         files += model_paths(wildcards, f"{STACK}/{pattern}")
     names = ["oof.parquet", "importance.parquet", "diversity.json", "stacking_meta.json", "stacked.parquet"]
-    return files + [f"{stack}/{name}" for name in [*names, "onnx/ensemble.onnx", "onnx/parity.json"]]
+    files += [f"{stack}/{name}" for name in [*names, "onnx/ensemble.onnx", "onnx/parity.json"]]
+    figures = f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}".format(**wildcards)
+    shown = ("folds", "auc", "calibration", "correlation", "importance")
+    return files + [f"{figures}/{name}.svg" for name in shown]
 
 
 def artifacts(wildcards):
@@ -279,4 +279,4 @@ def artifacts(wildcards):
     files = [file for market in study.markets for file in market_files(market)]
     for each in stacks():
         files += stack_files(Wildcards(fromdict=each))
-    return list(dict.fromkeys(files + report_files()))
+    return list(dict.fromkeys(files + [f"{REPORT}/{name}" for name in ("gates.html", "gates.csv", "overview.html")]))

@@ -172,6 +172,7 @@ rule draw_importance:
 rule tabulate_gates:
     input:
         gates=lambda wc: [f"{STACK}/gate.json".format(**each) for each in stacks()],
+        metrics=lambda wc: [f"{STACK}/metrics.json".format(**each) for each in stacks()],
     output:
         html=report(
             f"{REPORT}/gates.html",

@@ -42,7 +42,7 @@ def judge(metrics, gates, rows):
         names = (("max_test_gap", "<="), ("test_max_auc", "<="), ("test_against_best_base", ">="))
         rules += [Rule(name, None, None, sign, None, "no hold-out is configured") for name, sign in names]
     else:
-        rules += test_rules(oof, test, gates)
+        rules += holdout_rules(oof, test, gates)
     failed = [rule for rule in rules if rule.passed is False]
     passed = sum(rule.passed is True for rule in rules)
     reason = "; ".join(rule.why for rule in failed) or f"all {passed} rules that apply are met"
@@ -58,7 +58,7 @@ def skipped(reason):
     return {"verdict": "skipped", "reason": reason, "rules": []}
 
 
-def test_rules(oof, test, gates):
+def holdout_rules(oof, test, gates):
     """The rules that compare the hold-out with the out-of-fold rows and with the base models."""
     auc, best = test["scores"][STACK]["auc"], test["best_base"]
     known = auc is not None and oof["auc"] is not None
@@ -85,7 +85,7 @@ def better_than_noise(noise, gates):
 def limit(name, value, sign, threshold, what):
     """The :class:`Rule` ``value sign threshold``, always met where the threshold is 0."""
     if threshold == 0:
-        return Rule(name, value, threshold, sign, True, f"{what}: not limited (threshold 0)")
+        return Rule(name, _number(value), threshold, sign, True, f"{what}: not limited (threshold 0)")
     return compare(name, value, sign, threshold, what)
 
 
@@ -95,7 +95,11 @@ def compare(name, value, sign, threshold, what):
         return Rule(name, None, _number(threshold), sign, False, f"{what}: there is no figure to judge")
     met = bool(COMPARISONS[sign](value, threshold))
     relation = sign if met else {">=": "<", "<=": ">"}[sign]
-    return Rule(name, value, threshold, sign, met, f"{what}: {value:.4g} {relation} {threshold:.4g}")
+    return Rule(name, value, threshold, sign, met, f"{what}: {_text(value)} {relation} {_text(threshold)}")
+
+
+def _text(value):
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def _number(value):

@@ -143,7 +143,7 @@ class Perceptron(Settings):
     kind: Literal["mlp"]
     extra: list[str] = []
     hidden: list[PositiveInt] = Field([8], min_length=1)
-    alpha: NonNegativeFloat = Field(0.01, description="L2 penalty")
+    alpha: NonNegativeFloat = Field(0.01, description="L2 penalty on the mean loss")
     epochs: PositiveInt = 200
 
 

@@ -23,7 +23,9 @@ def tidy(frame):
     """
     missing = [name for name in ("timestamp", *PRICES, "volume") if name not in frame.columns]
     if missing:
-        raise StudyError(f"bars need the columns timestamp, open, high, low, close, volume; missing: {', '.join(missing)}")
+        raise StudyError(
+            f"bars need the columns timestamp, open, high, low, close, volume; missing: {', '.join(missing)}"
+        )
     columns = [name for name in VALUES if name in frame.columns]
     tidied = frame[["timestamp", *columns]].reset_index(drop=True)
     return tidied.astype({"timestamp": STAMP_TYPE} | dict.fromkeys(columns, "float64"))

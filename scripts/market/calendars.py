@@ -28,11 +28,9 @@ def grid(calendar, timeframe, start, end):
     import pandas as pd
 
     start, end = _utc(start), _utc(end)
-    if duration(timeframe) >= DAY:
-        days = pd.date_range(start.ceil("D"), end, freq=duration(timeframe), inclusive="left", unit="us")
-        return days[is_open(calendar, timeframe, days)]
     step = pd.Timedelta(duration(timeframe))
-    bars = pd.date_range(start.ceil(step), end, freq=step, inclusive="left", unit="us")
+    bars = pd.date_range(start.ceil(min(step, pd.Timedelta(DAY))), end, freq=step, unit="us")
+    bars = bars[bars < end]
     return bars[is_open(calendar, timeframe, bars)]
 
 
@@ -107,7 +105,9 @@ def _new_york_sessions(calendar, first, last):
         "close": days + timedelta(hours=17),
     }
     # 17:00 and 18:00 exist once on every day: New York changes its clocks at 02:00
-    table = pd.DataFrame({name: each.tz_localize(NEW_YORK).tz_convert("UTC").tz_localize(None) for name, each in hours.items()})
+    table = pd.DataFrame(
+        {name: each.tz_localize(NEW_YORK).tz_convert("UTC").tz_localize(None) for name, each in hours.items()}
+    )
     table.index = days.tz_localize("UTC")
     return table
 

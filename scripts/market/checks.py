@@ -38,7 +38,9 @@ def inspect(frame, *, timeframe, calendar, max_gap, max_abs_log_return, on_viola
     found = ordered(found + check_series(kept, timeframe, calendar, max_gap, max_abs_log_return))
     errors = [each for each in found if each["severity"] == "error"]
     if on_violation == "fail" and errors:
-        raise StudyError(f"the checks found {len(errors)} kinds of errors and on_violation is fail:\n{_listing(errors)}")
+        raise StudyError(
+            f"the checks found {len(errors)} kinds of errors and on_violation is fail:\n{_listing(errors)}"
+        )
     return kept, _quarantine(rows[refused], reasons[refused]), found
 
 
@@ -95,5 +97,7 @@ def _quarantine(rows, reasons):
 
 
 def _listing(errors):
-    lines = [f"  {each['start'] or '-'}  {each['class']} x {each['count']}: {each['detail']}" for each in errors[:LISTED]]
+    lines = [
+        f"  {each['start'] or '-'}  {each['class']} x {each['count']}: {each['detail']}" for each in errors[:LISTED]
+    ]
     return "\n".join(lines + ([f"  ... and {len(errors) - LISTED} more"] if len(errors) > LISTED else []))

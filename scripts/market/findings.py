@@ -1,8 +1,8 @@
 """Findings: what was noticed about bars, as entries of quality.json.
 
-A finding is ``{"class", "severity", "start", "end", "count", "detail"}``: a class in words, ``error`` (rows were refused
-or a limit was passed), ``warning`` (look at it) or ``info`` (so that it is said); first and last stamp as ISO text, None
-where it concerns the whole file; how many rows or bars; one example in words.
+A finding is ``{"class", "severity", "start", "end", "count", "detail"}``: a class in words; ``error`` (rows were
+refused or a limit was passed), ``warning`` (look at it) or ``info`` (so that it is said); first and last stamp as ISO
+text, None where it concerns the whole file; how many rows or bars; one example in words.
 
 Findings about rows are put together by month, each month by itself, so that a new month changes none of the old ones.
 """

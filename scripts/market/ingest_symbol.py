@@ -13,7 +13,13 @@ def main(job):
     symbol, timeframe, calendar = job.wildcards.symbol, job.params.timeframe, job.params.calendar
     source, span = job.params.source, job.params.span or {}
     frame, notes = sources.load(source["kind"]).read(
-        symbol, source, files=list(job.input.get("files", [])), timeframe=timeframe, calendar=calendar, span=span, seed=job.params.seed
+        symbol,
+        source,
+        files=list(job.input.get("files", [])),
+        timeframe=timeframe,
+        calendar=calendar,
+        span=span,
+        seed=job.params.seed,
     )
     frame, outside = cut(frame, span.get("start"), span.get("end"))
     if frame.empty:
@@ -26,10 +32,19 @@ def main(job):
         notes["outside_span"] = outside
     write_table(job.output.bars, kept)
     write_table(job.output.quarantine, quarantined)
-    body = bars.account(kept, symbol=symbol, timeframe=timeframe, findings=found, quarantined=len(quarantined), notes=notes)
+    body = bars.account(
+        kept, symbol=symbol, timeframe=timeframe, findings=found, quarantined=len(quarantined), notes=notes
+    )
     write_result(job.output.account, "bars/1", body, job)
     said = ", ".join(f"{number} {severity}" for severity, number in counts(found).items() if number) or "none"
-    progress.info("%d bars, %s to %s; quarantined: %d; findings: %s", len(kept), body["first"], body["last"], len(quarantined), said)
+    progress.info(
+        "%d bars, %s to %s; quarantined: %d; findings: %s",
+        len(kept),
+        body["first"],
+        body["last"],
+        len(quarantined),
+        said,
+    )
 
 
 def cut(frame, start, end):

@@ -1,5 +1,6 @@
 """Tables as people find them: csv or parquet, plain or gz, with banners, without headers, or not tables at all."""
 
+import csv
 import difflib
 import gzip
 import io
@@ -36,12 +37,14 @@ def _refuse_other_kinds(path, content):
         raise StudyError(f"{path}: the file is empty ({len(content)} bytes). Fetch it again or remove the symbol")
     if content.startswith(b"version https://git-lfs"):
         raise StudyError(
-            f"{path}: this is a Git LFS pointer, not the data. Run `git lfs pull` where it came from, or download the file"
+            f"{path}: this is a Git LFS pointer, not the data. Run `git lfs pull` where it comes from, or download it"
         )
     if content[:4] == b"PK\x03\x04":
         raise StudyError(f"{path}: this is a zip archive. Unpack it; csv and parquet, plain or gz, are read")
     if content[257:262] == b"ustar":
-        raise StudyError(f"{path}: this is a tar archive ({_members(content)}). Unpack it; csv and parquet, plain or gz, are read")
+        raise StudyError(
+            f"{path}: this is a tar archive ({_members(content)}). Unpack it; csv and parquet, plain or gz, are read"
+        )
     if content.lstrip()[:14].lower().startswith((b"<!doctype", b"<html")):
         raise StudyError(f"{path}: this is a web page, not a table; the download went wrong. Fetch the file again")
 
@@ -94,6 +97,7 @@ def _from_csv(path, text, columns, header, skip_rows):
         places = _places(path, columns, names, lines[skip_rows + 1 :])
     else:
         places = _positions(path, columns, names)
+    _refuse_wide_rows(path, text, separator, len(names), skip_rows)
     try:
         table = pd.read_csv(
             io.StringIO(text),
@@ -108,8 +112,23 @@ def _from_csv(path, text, columns, header, skip_rows):
             low_memory=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise StudyError(f"{path}: the csv cannot be read ({str(error).strip()}). Repair or remove these lines") from None
+        raise StudyError(
+            f"{path}: the csv cannot be read ({str(error).strip()}). Repair or remove these lines"
+        ) from None
     return pd.DataFrame({name: table[place] for name, place in places.items()})
+
+
+def _refuse_wide_rows(path, text, separator, width, skip_rows):
+    """Raise StudyError for a row with more fields than the header, which the parser would cut off without a word."""
+    for number, line in enumerate(io.StringIO(text), start=1):
+        if line.count(separator) < width or number <= skip_rows:
+            continue
+        fields = next(csv.reader([line.rstrip("\r\n")], delimiter=separator, skipinitialspace=True))
+        if any(fields[width:]):
+            raise StudyError(
+                f"{path}: line {number} has {len(fields)} fields, the first one has {width}: {line.strip()[:120]}\n"
+                "Repair the line; if all are like this, the decimal comma is the reason: write points"
+            )
 
 
 def _places(path, columns, names, below=()):
@@ -139,7 +158,7 @@ def _remedy(columns, names, below, missing):
     wanted = {str(name).casefold() for name in columns.values()}
     for count, line in enumerate(below, start=1):
         if sum(name in line.casefold() for name in wanted) >= max(2, len(wanted) // 2):
-            return f"The header seems to stand {count} line{'s' * (count > 1)} further down: add {count} to source.skip_rows"
+            return f"The header seems to be line {count + 1} of these: add {count} to source.skip_rows"
     if sum(name.replace(".", "").isdigit() for name in names) >= 4:
         return "The first row holds numbers: set source.header: false and give source.columns as positions from 0"
     return "Name them under source.columns" + (" (volume: null if there is none)" if "volume: " in missing else "")

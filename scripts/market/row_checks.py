@@ -43,7 +43,11 @@ def check_rows(frame, timeframe, calendar, max_abs_log_return):
     repeated = _repetitions(frame, reasons)
     if repeated.any():
         stamps = _stamps(frame)[repeated]
-        found.append(finding("repeated_rows", "info", "equal in every value; one of each is kept", repeated.sum(), *stamps[[0, -1]]))
+        found.append(
+            finding(
+                "repeated_rows", "info", "equal in every value; one of each is kept", repeated.sum(), *stamps[[0, -1]]
+            )
+        )
         frame, reasons = frame[~repeated].reset_index(drop=True), reasons[~repeated]
     _duplicates(frame, reasons)
     slack = BROKERS_HOUR if calendar in ("fx", "metals") else timedelta(0)
@@ -101,7 +105,9 @@ def _order(stamps, descending):
         stamps = stamps[::-1]
     backwards = int((np.diff(stamps) < np.timedelta64(0)).sum())
     if backwards:
-        return [finding("unsorted", "info", f"{backwards} rows come before an earlier one; the rows were sorted", backwards)]
+        return [
+            finding("unsorted", "info", f"{backwards} rows come before an earlier one; the rows were sorted", backwards)
+        ]
     if descending:
         return [finding("descending", "info", "the newest row comes first; the rows were sorted", len(stamps))]
     return []
@@ -189,7 +195,9 @@ def _jumps(frame, reasons, limit):
         if len(back):
             ticks.update(range(row, row + 1 + back[0]))
         elif row == len(logs) - 1:
-            reasons[places[row]] = f"unconfirmed jump: log return {jump:+.2f} at the end of the data, kept once a bar confirms it"
+            reasons[places[row]] = (
+                f"unconfirmed jump: log return {jump:+.2f} at the end of the data, kept once a bar confirms it"
+            )
         else:
             shifts.append(int(places[row]))
     for row in sorted(ticks):

@@ -108,7 +108,10 @@ def _frozen(stamps, values, step):
     frozen = np.arange(len(still)) - np.maximum.accumulate(moved) >= enough
     closes = values["close"][frozen]
     return by_month(
-        "frozen_price", "warning", stamps[frozen], lambda rows: f"no move in {enough} bars or more, at {closes[rows[0]]:g}"
+        "frozen_price",
+        "warning",
+        stamps[frozen],
+        lambda rows: f"no move in {enough} bars or more, at {closes[rows[0]]:g}",
     )
 
 
@@ -124,7 +127,11 @@ def _volume(stamps, volume, step):
         if former is None and level == 0:
             found.append(finding("no_volume", "info", "the volume is 0", len(rows), first, last))
         elif former is not None and (level == 0) != (former == 0):
-            text = "the volume is 0 from this month on" if level == 0 else f"the volume was 0 before, its median is {level:g} now"
+            text = (
+                "the volume is 0 from this month on"
+                if level == 0
+                else f"the volume was 0 before, its median is {level:g} now"
+            )
             found.append(finding("volume_unit", "warning", text, len(rows), first, last))
         elif former and max(level / former, former / level) > VOLUME_CHANGE:
             text = f"the median volume went from {former:g} to {level:g} within a month: other units?"
@@ -140,7 +147,10 @@ def _spikes(stamps, values, limit):
     rows = np.maximum(up, down) > limit
     size = np.maximum(up, down)[rows]
     return by_month(
-        "spike", "warning", stamps[rows], lambda month: f"high or low is {size[month].max():.2f} (log) away from open and close"
+        "spike",
+        "warning",
+        stamps[rows],
+        lambda month: f"high or low is {size[month].max():.2f} (log) away from open and close",
     )
 
 
@@ -151,7 +161,7 @@ def _first_bar(stamps, values, step):
     spread = np.log(values["high"][:25] / values["low"][:25])
     volume = values["volume"][:25]
     if volume[0] > COARSE_VOLUME * np.median(volume[1:]) > 0 and spread[0] > COARSE_RANGE * np.median(spread[1:]):
-        text = f"its volume is {volume[0]:g}, the median of the next 24 is {np.median(volume[1:]):g}: a bar of a coarser timeframe?"
+        text = f"volume {volume[0]:g}, median of the next 24 {np.median(volume[1:]):g}: a bar of a coarser timeframe?"
         return [finding("coarse_first_bar", "warning", text, 1, stamps[0])]
     return []
 
@@ -159,7 +169,13 @@ def _first_bar(stamps, values, step):
 def _scale(stamps, values, calendar):
     """Prices in points: on currencies and metals, whole numbers from 10,000 on."""
     prices = np.concatenate([values[name][:SAMPLE] for name in ("open", "high", "low", "close")])
-    if calendar in ("fx", "metals") and (prices >= WHOLE_NUMBERS).all() and (np.abs(prices - prices.round()) < 1e-6).all():
-        text = f"whole numbers such as {prices[0]:.0f} look like points: set source.price_scale, such as 0.001 or 0.00001"
+    if (
+        calendar in ("fx", "metals")
+        and (prices >= WHOLE_NUMBERS).all()
+        and (np.abs(prices - prices.round()) < 1e-6).all()
+    ):
+        text = (
+            f"whole numbers such as {prices[0]:.0f} look like points: set source.price_scale, such as 0.001 or 0.00001"
+        )
         return [finding("price_scale", "warning", text, min(len(stamps), SAMPLE), stamps[0])]
     return []

@@ -8,9 +8,11 @@ from scripts.market import bars
 
 def main(job):
     """The last ``test`` rows are the test file, all before them the train file."""
-    frame, test = bars.read(job.input.bars), job.params.test
+    frame, test, symbol = bars.read(job.input.bars), job.params.test, job.wildcards.symbol
     if len(frame) <= test:
-        raise StudyError(f"{job.wildcards.symbol}: {len(frame)} bars cannot be split with split.test: {test}; lower it")
+        raise StudyError(
+            f"split: {symbol} has {len(frame)} bars, and the test file alone takes {test}; lower split.test"
+        )
     write_table(job.output.train, frame.iloc[:-test])
     write_table(job.output.test, frame.iloc[-test:])
     progress.info("%d rows to train on, %d to test on", len(frame) - test, test)

@@ -1,11 +1,9 @@
 """What is known about a market's data: quality, summary, metadata, and all rows that were kept out."""
 
-from scripts.common.atomic import replacing, write_json, write_table
-from scripts.common.errors import StudyError
+from scripts.common.atomic import replacing, write_table
 from scripts.common.job import progress, run
 from scripts.common.results import read_json, write_result
-from scripts.market import bars, surveys
-from scripts.market.findings import counts
+from scripts.market import assets, bars, surveys, time_zones
 
 
 def main(job):
@@ -17,27 +15,26 @@ def main(job):
     closes, metadata = {}, {}
     for symbol, path, account in zip(symbols, job.input.bars, accounts, strict=True):
         frame = bars.read(path)
-        closes[symbol] = frame.set_index("timestamp")["close"]
-        metadata[symbol] = surveys.describe(frame, account, calendar, symbol in job.params.unseen)
-    test = (job.params.split or {}).get("test")
-    short = [each["symbol"] for each in accounts if test and each["rows"] <= test]
-    if short:
-        raise StudyError(f"split.test is {test} rows, but {', '.join(short)} has no more than that; lower it")
+        stamps = frame["timestamp"].dt.tz_localize(None).to_numpy("datetime64[us]")
+        closes[symbol] = stamps, frame["close"].to_numpy("float64")
+        known = {name: account[name] for name in ("first", "last", "rows", "quarantined", "notes")}
+        about = {"timeframe": timeframe, "calendar": calendar, "unseen": symbol in job.params.unseen}
+        metadata[symbol] = known | about | assets.describe(frame, timeframe=timeframe, calendar=calendar)
+    summary = surveys.summary(accounts, (job.params.split or {}).get("test"))
 
+    reason = time_zones.unable(timeframe, len(symbols))
+    zones = {"checked": False, "reason": reason} if reason else {"checked": True, "rule": time_zones.RULE}
     between = surveys.stale_tails(accounts, timeframe, calendar, job.params.checks["max_gap"])
-    between += surveys.clock_disagreements(closes, timeframe)
-    write_result(job.output.quality, "quality/1", surveys.quality(accounts, between), job)
+    between += time_zones.suspects(closes, timeframe)
+    quality = surveys.quality(accounts, between, zones, dict(job.params.checks))
+    write_result(job.output.quality, "quality/1", quality, job)
+    write_result(job.output.metadata, "asset_metadata/1", {"symbols": metadata}, job)
     with replacing(job.output.summary) as temporary:
-        surveys.summary(accounts, test).to_csv(temporary, index=False, lineterminator="\n")
-    write_json(job.output.metadata, metadata)
+        summary.to_csv(temporary, index=False, lineterminator="\n")
     tables = [pd.read_parquet(path) for path in job.input.quarantine]
-    for symbol, table in zip(symbols, tables, strict=True):
-        table.insert(0, "symbol", pd.Series(symbol, index=table.index, dtype="str"))
-    filled = [table for table in tables if len(table)] or tables[:1]
-    write_table(job.output.quarantine, pd.concat(filled, ignore_index=True))
-    everything = [found for account in accounts for found in account["findings"]] + between
-    said = ", ".join(f"{number} {severity}" for severity, number in counts(everything).items())
-    progress.info("%d symbols; findings: %s; quarantined rows: %d", len(symbols), said, sum(map(len, tables)))
+    write_table(job.output.quarantine, surveys.gather(dict(zip(symbols, tables, strict=True))))
+    said = ", ".join(f"{name} {each['findings']}" for name, each in quality["classes"].items()) or "none"
+    progress.info("%d symbols; rows kept out: %d; findings: %s", len(symbols), quality["rows"]["quarantined"], said)
 
 
 if __name__ == "__main__":

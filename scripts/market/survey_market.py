@@ -8,9 +8,10 @@ from scripts.market import surveys
 def main(job):
     """Join the accounts of all symbols to the market's manifest."""
     accounts = [read_json(path) for path in job.input.accounts]
-    manifest = surveys.manifest(accounts)
-    about = {name: job.params[name] for name in ("timeframe", "calendar", "partition")}
-    write_result(job.output[0], "manifest/1", {"market": job.wildcards.market, **about, **manifest}, job)
+    manifest = surveys.manifest(accounts, job.wildcards.market)
+    about = {"market": job.wildcards.market, "timeframe": job.params.timeframe}
+    about |= {"calendar": job.params.calendar, "partition": job.params.partition}
+    write_result(job.output[0], "manifest/1", about | manifest, job)
     progress.info("%d symbols, %s to %s", len(accounts), manifest["first"], manifest["last"])
 
 

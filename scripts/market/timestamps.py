@@ -11,12 +11,12 @@ FORMS = (
     *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y"),
 )
 EPOCHS = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds
-OFFSET = r":\d{2}.*(?:Z|UTC|[+-]\d{2}:?\d{2})$|T.*(?:Z|[+-]\d{2})$"
+OFFSET = r":\d{2}.*(?:Z|[+-]\d{2}:?\d{2})$|T.*(?:Z|[+-]\d{2})$"
 UNREADABLE = "unreadable stamp"
 
 
 def to_utc(values, zone="UTC", form=None, daily=False):
-    """``(stamps, reasons)``: a DatetimeIndex in UTC (microseconds, NaT where unknown) and an object array of texts or None.
+    """``(stamps, reasons)``: a DatetimeIndex in UTC (microseconds; NaT: unknown) and an object array of texts or None.
 
     ``values`` is a column as read: text, numbers (epochs in s, ms, us or ns by their size, or digits such as
     20200131), dates or datetimes. Stamps that name no zone are in ``zone``; an hour that its clocks show twice or
@@ -54,10 +54,12 @@ def _read(values, form, daily):
     none = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us]")
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         # the date of a daily bar is that of its own zone
-        return none, (values.dt.tz_localize(None).dt.tz_localize("UTC") if daily else values.dt.tz_convert("UTC")).dt.as_unit("us")
+        return none, (
+            values.dt.tz_localize(None).dt.tz_localize("UTC") if daily else values.dt.tz_convert("UTC")
+        ).dt.as_unit("us")
     if pd.api.types.is_datetime64_dtype(values):
         return values.dt.as_unit("us"), none.dt.tz_localize("UTC")
-    texts = values.astype("str").str.strip()
+    texts = values.astype("str").str.strip().str.replace(r"\s*(?:UTC|GMT)$", "+00:00", regex=True)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     if form in EPOCHS:
         return none, _epochs(numbers * EPOCHS[form])
@@ -94,7 +96,9 @@ def _by_digits(texts):
     """20200131, 202001311530 and 20200131153000."""
     import pandas as pd
 
-    return pd.to_datetime(texts.str.pad(14, side="right", fillchar="0"), format="%Y%m%d%H%M%S", errors="coerce").dt.as_unit("us")
+    return pd.to_datetime(
+        texts.str.pad(14, side="right", fillchar="0"), format="%Y%m%d%H%M%S", errors="coerce"
+    ).dt.as_unit("us")
 
 
 def _by_forms(texts):

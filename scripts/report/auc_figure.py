@@ -10,7 +10,7 @@ HOLLOW = "chose the rounds; not a result"
 def draw(path, metrics, limits, title):
     """Write the figure: a row per model, the stack first.
 
-    ``metrics``: the part ``metrics`` of metrics.json, whose base models are scored on the stack's own rows;
+    ``metrics``: metrics.json, whose base models are scored on the stack's own rows;
     ``limits``: ``{"min_auc", "max_auc"}`` of the gate, None where there is none.
     """
     names = ["stack", *metrics["models"]]

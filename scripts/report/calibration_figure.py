@@ -8,7 +8,7 @@ PARTS = (("oof", "out-of-fold", BLUE), ("test", "hold-out", RED))
 def draw(path, metrics, title):
     """Write the figure: a panel for the out-of-fold rows and one for the hold-out, the stack before its base models.
 
-    ``metrics``: the part ``metrics`` of metrics.json.
+    ``metrics``: metrics.json.
     """
     parts = [each for each in PARTS if metrics[each[0]]]
     with canvas(path, 0.7 + 4.6 * len(parts), 5.9, columns=len(parts), sharex=True, sharey=True) as (figure, axes):

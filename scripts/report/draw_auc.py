@@ -7,7 +7,7 @@ from scripts.report import auc_figure
 
 def main(job):
     """Draw metrics.json and the gate's limits."""
-    metrics, wildcards = read_json(job.input.metrics)["metrics"], job.wildcards
+    metrics, wildcards = read_json(job.input.metrics), job.wildcards
     limits = {rule["name"]: rule["threshold"] for rule in read_json(job.input.gate)["rules"]}
     title = f"{wildcards.ensemble}, {wildcards.target}, {wildcards.timeframe}: AUC"
     auc_figure.draw(job.output[0], metrics, limits, title)

@@ -9,7 +9,7 @@ def main(job):
     """Draw the calibration bins of metrics.json."""
     wildcards = job.wildcards
     title = f"{wildcards.ensemble}, {wildcards.target}, {wildcards.timeframe}: calibration"
-    calibration_figure.draw(job.output[0], read_json(job.input.metrics)["metrics"], title)
+    calibration_figure.draw(job.output[0], read_json(job.input.metrics), title)
 
 
 if __name__ == "__main__":

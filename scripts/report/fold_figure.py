@@ -105,5 +105,3 @@ def _anatomy(axes, settings, horizon):
 
 def _moment(text):
     return datetime.fromisoformat(text).replace(tzinfo=None)
-
-

@@ -28,10 +28,11 @@ def records(stacks, gates, metrics):
         row |= {"verdict": gate["verdict"], "reason": gate["reason"]}
         row["planned_oof_rows"] = figures["decision"]["rows"]["oof"]
         for part in PARTS:
-            found = (figures["metrics"] or {}).get(part) or {}
+            found = figures.get(part) or {}
             score = found.get("scores", {}).get("stack") or {}
             row |= {f"{part}_rows": found.get("rows"), f"{part}_effective_rows": found.get("effective_rows")}
-            row |= {f"{part}_auc{end}": score.get(key) for end, key in (("", "auc"), ("_low", "low"), ("_high", "high"))}
+            row |= {f"{part}_auc": score.get("auc")}
+            row |= {f"{part}_auc_{end}": score.get(end) for end in ("low", "high")}
         known = {rule["name"]: rule for rule in gate["rules"]}
         for name in [*RULES, *(each for each in known if each not in RULES)]:
             rule = known.get(name, {})
@@ -65,7 +66,7 @@ def page(stacks, gates, metrics):
         html.heading("How to read it"),
         html.items(
             [
-                "Gates read pooled out-of-fold and hold-out rows only. Scores that chose a stopping point are no results.",
+                "Gates read pooled out-of-fold and hold-out rows. A score that chose a stopping point is no result.",
                 "Brackets are 95 % intervals at the effective number of rows: labels that overlap count less than one.",
                 "Too good fails too: an AUC above the upper bound has most likely seen the future.",
                 "Each rule shows its figure and, below, what it must be; the csv beside this page has every digit.",
@@ -82,12 +83,12 @@ def outcome(rule):
 
 
 def number(value):
-    """A figure in few digits: 21,000 or 0.5731 or 4.8e-05."""
+    """A figure in few digits: 21,000 or 0.573 or 4.8e-05."""
     if value is None:
         return "–"
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
         return f"{int(value):,}"
-    return f"{value:.4g}" if abs(value) < 1e-3 else f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{value:.2g}" if abs(value) < 1e-3 else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _stack(row):
@@ -95,13 +96,13 @@ def _stack(row):
 
 
 def _auc(row, part):
-    value, low, high = (row[f"{part}_auc{end}"] for end in ("", "_low", "_high"))
+    value, low, high = (row[f"{part}_{name}"] for name in ("auc", "auc_low", "auc_high"))
     if value is None:
         return None
     rows, effective = row[f"{part}_rows"], row[f"{part}_effective_rows"]
     return html.lines(
         html.span(f"{value:.3f} [{low:.3f}, {high:.3f}]", "name"),
-        html.span(f"n {rows:,}, effective {effective:,.0f}", "quiet"),
+        html.span(f"n {rows:,}, effective {effective:,.0f}", "quiet name"),
     )
 
 

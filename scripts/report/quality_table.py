@@ -26,7 +26,9 @@ def page(market, quality):
         parts.append(html.paragraph("No check found anything."))
     else:
         parts += [html.heading("By class"), _classes(quality["classes"])]
-        title = "Findings" if len(rows) <= SHOWN else f"Findings: the worst {SHOWN} of {len(rows):,}; quality.csv has all"
+        title = (
+            "Findings" if len(rows) <= SHOWN else f"Findings: the worst {SHOWN} of {len(rows):,}; quality.csv has all"
+        )
         parts += [html.heading(title), html.table(COLUMNS, [_styled(row) for row in rows[:SHOWN]], numbers=(3,))]
     zones = quality["time_zones"]
     said = f"Compared across symbols: {zones['rule']}." if zones["checked"] else f"Not compared: {zones['reason']}."

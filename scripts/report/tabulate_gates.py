@@ -15,7 +15,9 @@ def main(job):
     write_text(job.output.html, gate_table.page(stacks, gates, metrics))
     rows = gate_table.records(stacks, gates, metrics)
     with replacing(job.output.csv) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["ensemble", "target", "timeframe"], lineterminator="\n")
+        writer = csv.DictWriter(
+            file, list(rows[0]) if rows else ["ensemble", "target", "timeframe"], lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(rows)
     for (ensemble, target, timeframe), gate in zip(stacks, gates, strict=True):

@@ -13,7 +13,7 @@ def persistent(rng, n, memory):
 
 
 def overlapping(rng, n, horizon, drift=None):
-    """``(y, start, t1)``: the signs of sums over the next ``horizon`` of noise, plus ``drift[t]`` in the step after t."""
+    """``(y, start, t1)``: signs of sums over the next ``horizon`` of noise, plus ``drift[t]`` in the step after t."""
     steps = rng.normal(size=n + horizon)
     if drift is not None:
         steps[1 : n + 1] += drift

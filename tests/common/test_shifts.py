@@ -28,6 +28,15 @@ def test_ties_count_against_the_score():
     assert shift_test(y, np.ones(2400), 4).p == 1.0
 
 
+def test_ties_are_exact_for_lengths_that_no_transform_is_exact_for():
+    rng = np.random.default_rng(0)
+    y, score = np.tile([1, 0, 0, 1, 1, 0, 0], 331), np.tile(rng.normal(size=7), 331)
+    for shift in range(7):
+        observed = auc(np.roll(y, shift), score)
+        reached = sum(auc(np.roll(y, other), score) >= observed for other in range(7))
+        assert shift_test(np.roll(y, shift), score, 1).p == pytest.approx(reached / 7, abs=0.001)
+
+
 def test_too_few_shifts_certify_nothing():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 2300)

@@ -1,4 +1,4 @@
-"""Inputs for the tests of what comes after the base models: matrices of predictions, and frames as the files have them."""
+"""Inputs for the tests of what follows the base models: matrices of predictions, and frames as the files have them."""
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ def inputs(n=6000, seed=0, spread=0.1):
 
 
 def oof(n=6000, seed=0, signal=0.1, horizon=5, models=("lgb", "xgb", "cross"), start="2021-01-01"):
-    """A frame as oof.parquet: hourly bars, overlapping labels, alike predictions with memory; ``signal`` 0: worthless."""
+    """A frame as oof.parquet: hourly, labels that overlap, alike predictions with memory; ``signal`` 0: worthless."""
     rng = np.random.default_rng(seed)
     state = noise.persistent(rng, n, 0.9)
     y, first, last = noise.overlapping(rng, n, horizon, drift=signal * state)

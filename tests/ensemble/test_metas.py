@@ -90,10 +90,12 @@ def test_a_difference_in_the_last_digits_of_a_base_prediction_stays_one(kind):
 def test_a_missing_extra_counts_as_the_median_and_an_extreme_one_as_the_limit(kind):
     x, y = inputs()
     coefficients, predict = fit(kind, x, y), metas.load(kind).predict
-    rows = np.tile(x[10], (4, 1))
-    rows[:, -1] = [np.nan, np.nanmedian(x[:, -1]), 1e12, np.nanmax(x[:, -1])]
+    rows = np.tile(x[10], (5, 1))
+    median, limit = np.nanquantile(x[:, -1], [0.5, 0.999])
+    rows[:, -1] = [np.nan, median, 1e12, limit * 1.0001, limit * 0.9]
     p = predict(coefficients, rows)
     assert p[0] == p[1] and p[2] == p[3]
+    assert p[3] != p[4] or kind == "gbm"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -123,7 +123,9 @@ def test_the_job_stacks_the_models_that_stay_and_records_how(tmp_path, kind):
     assert meta["walk_forward"] == {"first": 1000, "step": 1000, "rows": 3000}
 
     assert list(stacked.columns) == ["timestamp", "fold", "y", "t1", "p_stack"]
-    assert stacked[["timestamp", "fold", "y", "t1"]].equals(oof[["timestamp", "fold", "y", "t1"]][1000:].reset_index(drop=True))
+    assert stacked[["timestamp", "fold", "y", "t1"]].equals(
+        oof[["timestamp", "fold", "y", "t1"]][1000:].reset_index(drop=True)
+    )
     assert auc(stacked["y"], stacked["p_stack"]) > 0.58
     # the recorded coefficients are those of all rows: they are not what predicted the stacked ones
     all_rows = metas.load(kind).predict(meta["coefficients"], oof[meta["inputs"]].to_numpy(dtype=float))

@@ -80,7 +80,7 @@ def test_quality_lists_every_finding_with_totals_by_class_and_symbol(tmp_path):
     bad = pd.DataFrame(
         {"timestamp": ["2021-01-05T00:00:00Z"] * 2, "close": ["nan", "-1"], "reason": ["nan", "negative"]}
     )
-    output = summarize(tmp_path, symbols, {"ETH": [GAP, NAN], "BTC": [GAP]}, {"ETH": bad})
+    output = summarize(tmp_path, symbols, {"ETH": [GAP, NAN], "BTC": [GAP]}, {"ETH": bad}, checks={"max_gap": "1d"})
     quality = json.loads(output["quality"].read_text())
     assert [(each["symbol"], each["class"]) for each in quality["findings"]] == [
         ("ETH", "gap"),
@@ -99,6 +99,13 @@ def test_quality_lists_every_finding_with_totals_by_class_and_symbol(tmp_path):
     assert quality["rows"] == {"kept": 90, "quarantined": 2}
     rows = pd.read_parquet(output["quarantine"])
     assert rows["symbol"].tolist() == ["ETH", "ETH"] and rows["reason"].tolist() == ["nan", "negative"]
+
+
+def test_a_symbol_that_ends_before_the_others_is_named(tmp_path):
+    symbols = {"ETH": make_bars(hours(50)), "BTC": make_bars(hours(43), seed=1), "SOL": make_bars(hours(44), seed=2)}
+    (tail,) = json.loads(summarize(tmp_path, symbols)["quality"].read_text())["findings"]
+    assert (tail["symbol"], tail["class"], tail["count"]) == ("BTC", "stale_tail", 7)
+    assert (tail["start"], tail["end"]) == ("2021-01-02T18:00:00Z", "2021-01-03T01:00:00Z")
 
 
 def test_a_symbol_in_another_time_zone_is_a_finding_of_the_market(tmp_path):

@@ -166,7 +166,8 @@ def test_an_untouched_study_is_verified_logs_timings_and_the_page_do_not_count(s
         (lambda s: (s / "SHA256SUMS").unlink(), ["do not agree"]),
         (lambda s: write(s / "manifest.json", "[]"), ["do not agree"]),
     ],
-    ids="deleted altered unlisted leftover fold-deleted fold-altered fold-added index manifest checksums rewritten".split(),
+    ids=["deleted", "altered", "unlisted", "leftover", "fold-deleted", "fold-altered", "fold-added", "index"]
+    + ["manifest", "checksums", "rewritten"],
 )
 def test_what_differs_is_named_with_what_to_do(study, change, says):
     change(study)

@@ -30,7 +30,7 @@ def reliability(y, p, effective_n, bins=10):
 
 
 def calibration_error(bins):
-    """Expected calibration error of the bins of :func:`reliability`: mean distance of ``mean_p`` from ``share``, by row.
+    """Expected calibration error of the bins of :func:`reliability`: mean distance of ``mean_p`` from ``share``.
 
     Naeini, Cooper and Hauskrecht (2015); with bins of equal mass as Nixon et al. (2019) advise.
     """

@@ -10,7 +10,7 @@ import numpy as np
 
 from scripts.ensemble import scaling
 
-WIDTH = 0.1
+WIDTH = 0.25
 
 
 def fit(x, y, probabilities, settings, seed):
@@ -41,7 +41,7 @@ def fit(x, y, probabilities, settings, seed):
 def predict(coefficients, x):
     """Probabilities of y = 1, float64 ``[n]``."""
     z = scaling.apply(coefficients["scaling"], x)
-    right = (z[:, coefficients["feature"]] - coefficients["threshold"]) / WIDTH + 0.5
+    right = (z[:, coefficients["feature"]] - coefficients["threshold"]) / coefficients["width"] + 0.5
     right = np.clip(right, 0, 1)
     shares = np.hstack([right, 1 - right, np.ones((len(z), 1))])
     weight = np.ones((len(z), len(coefficients["value"])))
@@ -58,7 +58,7 @@ def to_onnx(coefficients, inputs, margins=False):
     constants = {
         "feature": np.array(coefficients["feature"], dtype=np.int64),
         "threshold": np.array(coefficients["threshold"], dtype=float),
-        "width": np.array(WIDTH),
+        "width": np.array(coefficients["width"]),
         "half": np.array(0.5),
         "nothing": np.array(0.0),
         "whole": np.array(1.0),
@@ -102,4 +102,4 @@ def _ramps(trees):
                 paths.append(path)
     splits, longest = len(feature), max(1, *(len(path) for path in paths))
     indices = [[split + side * splits for split, side in path] + [2 * splits] * (longest - len(path)) for path in paths]
-    return {"feature": feature, "threshold": threshold, "value": value, "path": indices}
+    return {"width": WIDTH, "feature": feature, "threshold": threshold, "value": value, "path": indices}

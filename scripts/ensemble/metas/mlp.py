@@ -10,8 +10,8 @@ from scripts.ensemble import scaling
 def fit(x, y, probabilities, settings, seed):
     """Layers as weights ``[in, out]`` and biases; ``settings``: hidden (widths), alpha (L2 penalty), epochs.
 
-    The loss is the mean over rows plus alpha / 2 times the sum of squared weights. L-BFGS takes at most ``epochs`` steps
-    on all rows at once: for a net this small it is faster and steadier than stochastic steps.
+    The loss is the mean over rows plus alpha / 2 times the sum of squared weights. L-BFGS takes at most ``epochs``
+    steps, on all rows at once: for a net this small it is faster and steadier than stochastic steps.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier

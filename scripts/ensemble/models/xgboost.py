@@ -38,7 +38,9 @@ class Model:
         x = x if rows is None else x[rows]
         if not len(x):
             return np.empty(0)
-        return self.booster.inplace_predict(x).astype(np.float64)
+        # XGBoost rounds probabilities to float32, which near 0 and 1 loses the log-odds that the stack works with
+        margin = self.booster.inplace_predict(x, predict_type="margin").astype(np.float64)
+        return 0.5 * (1 + np.tanh(0.5 * margin))
 
     def save(self, path):
         """Write XGBoost's binary JSON; the path must end in .ubj."""

@@ -27,7 +27,9 @@ def read(symbol, source, *, files, timeframe, calendar, span, seed):
     if symbol == "VIX":
         close = table["vix"].to_numpy("float64")
         columns = {"open": close, "high": close, "low": close, "close": close, "volume": 0.0}
-        notes["bars"] = "closes only: open, high and low equal the close, volume is 0; holidays are rows without a value"
+        notes["bars"] = (
+            "closes only: open, high and low equal the close, volume is 0; holidays are rows without a value"
+        )
     else:
         columns = {name.lower(): table[name].to_numpy("float64") for name in ("Open", "High", "Low", "Close", "Volume")}
         notes["bars"] = "an index: volume is that of its members"

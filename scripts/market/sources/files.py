@@ -34,7 +34,7 @@ def read(symbol, source, *, files, timeframe, calendar, span, seed):
     frame = pd.DataFrame({"timestamp": stamps})
     for role in raw.columns.drop("timestamp"):
         frame[role], unread = _numbers(path, role, raw[role])
-        reasons = np.where((reasons == None) & unread, f"{role} is no number", reasons)  # noqa: E711
+        reasons = np.where((reasons == None) & unread, f"not a number: {role}", reasons)  # noqa: E711
     if "volume" not in frame:
         frame["volume"] = 0.0
         notes["volume"] = "none in the source; 0 everywhere"

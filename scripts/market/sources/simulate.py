@@ -6,17 +6,18 @@ The log return of bar t of a symbol, without the gap before a session, is
 
 m is the market's shock, e the symbol's own; both have Student's t distribution with 5 degrees of freedom, scaled to
 variance 1 and cut at 8 (fat tails). c is ``correlation``. sigma has a calm and a stressed regime (a Markov chain of
-the whole market), slowly varying logarithms on top (AR(1), market and symbol), and a time of day; its mean square is
-that of ``annual_volatility`` (moves between sessions come on top). s is the symbol's hidden state, AR(1) with variance 1 and a half-life of
-``STATE_HALF_LIFE`` bars. It shows itself in the volume, whose logarithm rises and falls with it: what a model can
-learn. All of these are drawn independently of each other, so with ``signal: 0`` the direction of returns is
-independent of everything known before (the shocks are symmetric about 0), while the volumes stay the very same.
+the whole market), slowly varying logarithms on top (AR(1), of the market and of the symbol), and a time of day; its
+mean square is that of ``annual_volatility`` (moves between sessions come on top). s is the symbol's hidden state, AR(1)
+with variance 1 and a half-life of ``STATE_HALF_LIFE`` bars. It shows itself in the volume, whose logarithm rises and
+falls with it: what a model can learn. All of these are drawn independently of each other, so with ``signal: 0`` the
+direction of returns is independent of everything known before (the shocks are symmetric about 0), while the volumes
+stay the very same.
 
 The oracle knows s[t] and ranks bars by it, which is the order of their probabilities to rise. Its AUC for the
 direction over ``signal_horizon`` bars is a note of every symbol. What to expect, measured on one million bars:
 
     ========  ======  ======  ======  ======  ======  ======
-    signal    AUC over 1 bar, 2, 3, 5, 12 and 24 bars
+    signal    1 bar   2 bars  3 bars  5 bars  12      24
     ========  ======  ======  ======  ======  ======  ======
     0.05      0.525   0.532   0.537   0.543   0.549   0.547
     0.10      0.551   0.564   0.574   0.586   0.597   0.591
@@ -80,7 +81,9 @@ def read(symbol, source, *, files, timeframe, calendar, span, seed):
     table["volume"] = volumes(draw, stamps, relative, shock, state)
     auc = oracle(state, table["close"], source["signal"], source["signal_horizon"])
     if auc:
-        progress.info("%s: the oracle's AUC over %d bars is %.4f (%d bars)", symbol, auc["horizon"], auc["auc"], auc["n"])
+        progress.info(
+            "%s: the oracle's AUC over %d bars is %.4f (%d bars)", symbol, auc["horizon"], auc["auc"], auc["n"]
+        )
     return pd.DataFrame({"timestamp": stamps, **table}), {"oracle_auc": auc, "signal": source["signal"]}
 
 
@@ -91,6 +94,7 @@ class Draws:
         self.seed, self.symbol = seed, symbol
 
     def __call__(self, series, market=False):
+        """A fresh generator for one series of the symbol, or of the whole market."""
         name = f"{'' if market else self.symbol}/{series}"
         return np.random.default_rng([self.seed, int(hashlib.sha256(name.encode()).hexdigest()[:16], 16)])
 
@@ -123,7 +127,7 @@ def relative_volatility(draw, stamps):
 
 
 def day_shape(stamps):
-    """The time of day's part of log volatility and log volume: highest at 18:00 UTC; zero at midnight, so in daily bars."""
+    """The time of day's part of log volatility and volume: highest at 18:00 UTC; 0 at midnight, so in daily bars."""
     hours = np.asarray(stamps.hour + stamps.minute / 60)
     return -DAY_SHAPE * np.sin(hours * np.pi / 12)
 
@@ -159,7 +163,7 @@ def candles(draw, sigma, returns, gaps):
 
 
 def volumes(draw, stamps, relative, shock, state):
-    """Volume rises with volatility, with the size of the bar's shock, with the time of day and with the hidden state."""
+    """Volume rises with volatility, the size of the bar's shock, the time of day and the hidden state."""
     level = draw("liquidity").uniform(6, 12)
     noise = VOLUME_NOISE * draw("volume").standard_normal(len(stamps))
     size = VOLUME_BY_SHOCK * np.minimum(np.abs(shock), 3.0)
@@ -168,7 +172,7 @@ def volumes(draw, stamps, relative, shock, state):
 
 
 def oracle(state, close, signal, horizon):
-    """``{"horizon", "auc", "n"}``: how well the hidden state ranks the direction over ``horizon`` bars; None without signal."""
+    """``{"horizon", "auc", "n"}``: how well the state ranks the direction over ``horizon`` bars; None if it cannot."""
     if signal == 0 or len(close) <= horizon:
         return None
     rises = close[horizon:] > close[:-horizon]
