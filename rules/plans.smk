@@ -1,5 +1,8 @@
 """The functions of the ensemble stage, by which its rules find their inputs and params, and the targets. No rules here."""
 
+import hashlib
+import json
+
 from snakemake.iocontainers import Wildcards
 
 # Ensembles
@@ -38,11 +41,15 @@ def folds_at(wildcards):
     return folds_of(wildcards.ensemble, wildcards.target, wildcards.timeframe)
 
 
-def known_span(wildcards):
-    """First and last bar of the market and of the target."""
-    known = manifest_of(study.ensembles[wildcards.ensemble].market)
-    target = known["symbols"][wildcards.target]
-    return {"market_first": known["first"], "first": target["first"], "last": target["last"]}
+def unless_skipped(wildcards, value):
+    """`value`, or None for a stack that is skipped, which uses none of it."""
+    return value if folds_at(wildcards)["decision"] == "stack" else None
+
+
+def folds_digest(wildcards):
+    """A digest of a stack's windows: what an ancient fold plan says."""
+    plan = {key: value for key, value in folds_at(wildcards).items() if key not in ("code", "config")}
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def block_windows(wildcards):

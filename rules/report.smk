@@ -42,7 +42,7 @@ rule draw_quality:
 
 rule draw_folds:
     input:
-        folds=f"{STACK}/folds.json",
+        folds=lambda wc: ancient(folds_at(wc) and f"{STACK}/folds.json".format(**wc)),
     output:
         report(
             f"{REPORT}/ensemble/{{ensemble}}/{{target}}/{{timeframe}}/folds.svg",
@@ -62,6 +62,7 @@ rule draw_folds:
         mem_mb=megabytes(600),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        plan=folds_digest,
         folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json", exclude={"per_job", "holdout", "warmup"}),
         horizon=lambda wc: labels.lookahead(stack_settings(wc).label.model_dump()),
     script:
@@ -276,8 +277,6 @@ rule tabulate_times:
     resources:
         mem_mb=megabytes(500),
         runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        folder=BENCHMARKS,
     script:
         "../scripts/report/tabulate_times.py"
 

@@ -33,9 +33,27 @@ STUDY = {
             "label": {"kind": "direction", "horizon": 3},
             "folds": {"train": 1000, "validation": 200, "test": 200, "step": 200, "per_job": 6, "holdout": 0.15},
             "models": {
-                "lgb": {"kind": "lightgbm", "features": ["technical"], "rounds": 30, "num_leaves": 7, "min_data_in_leaf": 20},
-                "xgb": {"kind": "xgboost", "features": ["technical"], "rounds": 30, "max_depth": 3, "min_child_weight": 5},
-                "cross": {"kind": "lightgbm", "features": ["technical", "cross_asset"], "rounds": 30, "num_leaves": 7, "min_data_in_leaf": 20},
+                "lgb": {
+                    "kind": "lightgbm",
+                    "features": ["technical"],
+                    "rounds": 30,
+                    "num_leaves": 7,
+                    "min_data_in_leaf": 20,
+                },
+                "xgb": {
+                    "kind": "xgboost",
+                    "features": ["technical"],
+                    "rounds": 30,
+                    "max_depth": 3,
+                    "min_child_weight": 5,
+                },
+                "cross": {
+                    "kind": "lightgbm",
+                    "features": ["technical", "cross_asset"],
+                    "rounds": 30,
+                    "num_leaves": 7,
+                    "min_data_in_leaf": 20,
+                },
             },
             "meta": {"kind": "logistic", "extra": ["hvol_20"]},
             "gates": {"min_rows_to_stack": 2500, "min_rows_to_deploy": 2500},
@@ -62,7 +80,7 @@ def bars(symbol, months=MONTHS):
         }
     )
     kept = frame["timestamp"].dt.tz_localize(None).dt.to_period("M")
-    return frame[(kept >= months[0]) & (kept <= months[-1])].round(6)
+    return frame[(kept >= months[0]) & (kept <= months[-1])]
 
 
 def write_bars(folder, symbol, months=MONTHS):
@@ -71,7 +89,7 @@ def write_bars(folder, symbol, months=MONTHS):
     path.parent.mkdir(exist_ok=True)
     frame = bars(symbol, months)
     frame["timestamp"] = frame["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    frame.to_csv(path, index=False)
+    frame.to_csv(path, index=False, float_format="%.6f")
     return path
 
 

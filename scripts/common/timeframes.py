@@ -25,8 +25,10 @@ def duration(timeframe):
 def span_of(bars, timeframe, calendar):
     """A time that surely covers ``bars`` bars of ``timeframe`` on ``calendar``, closed hours included.
 
-    Used to decide how much history a job reads, so it errs on the long side.
+    Used to decide how much history a job reads, so it errs on the long side; no bars are no time.
     """
+    if not bars:
+        return timedelta(0)
     step = duration(timeframe)
     share = OPEN_DAYS[calendar] if step >= timedelta(days=1) else OPEN_SHARE[calendar]
     return bars * step / share + timedelta(days=CLOSED_DAYS[calendar])

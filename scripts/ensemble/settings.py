@@ -203,7 +203,8 @@ class Ensemble(Stack):
         except ValidationError as error:
             each = error.errors()[0]
             place = ".".join(str(part) for part in each["loc"])
-            raise ValueError(f"timeframes.{timeframe}.{place}: {each['msg']}") from None
+            reason = each["msg"].removeprefix("Value error, ")
+            raise ValueError(f"timeframes.{timeframe}.{place}: {reason}") from None
 
 
 def _merged(base, over):

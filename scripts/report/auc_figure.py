@@ -50,7 +50,7 @@ def _score(axes, place, score, colour, marker):
         axes.barh(place, noise["null_high"] - 0.5, left=0.5, height=0.22, color="#b9c0c7", lw=0)
     axes.hlines(place, score["low"], score["high"], color=colour, lw=2)
     axes.plot(score["auc"], place, marker, color=colour, markersize=7, markeredgecolor=PAPER, mew=0.8)
-    text = f"{score['auc']:.3f}  [{score['low']:.3f}, {score['high']:.3f}]"
+    text = f"{score['auc']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
     axes.annotate(
         text, (1, place), (8, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=10, color=colour
     )

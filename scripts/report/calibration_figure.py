@@ -32,7 +32,7 @@ def _panel(axes, part, models, label, colour):
             points = [(each["mean_p"], each["share"]) for each in bins]
             axes.plot(*zip(*points, strict=True), color="#9aa4ae", lw=1, alpha=0.7)
     score = part["scores"]["stack"]
-    axes.set_title(f"{label}, {part['rows']:,} rows", fontsize=11)
+    axes.set_title(f"{label}, {part['rows']:,} rows", fontsize=11, pad=24)
     axes.grid(color=FAINT)
     bare(axes)
     if not score["calibration"]:
@@ -42,7 +42,7 @@ def _panel(axes, part, models, label, colour):
     points = [(each["mean_p"], each["share"]) for each in score["calibration"]]
     axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=6.5, markeredgecolor="white")
     figures = f"stack: calibration error {score['calibration_error']:.3f}, Brier {score['brier']:.4f}"
-    axes.text(0.03, 0.97, figures, transform=axes.transAxes, va="top", fontsize=10, color=INK)
+    axes.annotate(figures, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=10, color=INK)
     others = "grey: the base models" if len(models) > 1 else "grey: the base model"
     axes.text(0.97, 0.03, others, transform=axes.transAxes, ha="right", fontsize=9.5, color=MUTED)
 

@@ -12,7 +12,8 @@ th { text-align: left; vertical-align: bottom; font-weight: 600; max-width: 8rem
 td { vertical-align: top; border-bottom: 1px solid #d7dce1; } th, td { padding: .3rem .9rem .3rem 0; }
 tr.total td { font-weight: 600; border-top: 2px solid #57606a; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.name { white-space: nowrap; } .quiet { color: #57606a; font-size: .85rem; max-width: 34rem; }
+th.number { white-space: normal; } .name { white-space: nowrap; }
+.quiet { color: #57606a; font-size: .85rem; max-width: 34rem; }
 .good, .bad, .skip, .met, .failed { white-space: nowrap; } .good, .bad, .skip, .failed { font-weight: 600; }
 .good, .met { color: #00684c; } .bad, .failed { color: #a34500; } .skip { color: #57606a; }
 """

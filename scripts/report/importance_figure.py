@@ -20,6 +20,7 @@ def draw(path, table, title):
         for place, model in zip(axes.flat, models, strict=False):
             own = table[table["model"] == model].nlargest(SHOWN, "gain_share_mean")
             _panel(place, model, own, most)
+        axes[0, 0].set_xlim(left=0)  # of all panels, after all are drawn
         for place in axes.flat[len(models) :]:
             place.set_axis_off()
 
@@ -33,9 +34,8 @@ def _panel(axes, model, own, most):
     axes.hlines(places, low, share + spread, color=INK, lw=1.1)
     axes.set_yticks(places, own["feature"], fontsize=9.5)
     axes.set_ylim(most - 0.4, -0.6)
-    axes.set_xlim(left=0)
     axes.set_title(model, fontsize=11)
-    axes.set_xlabel("share of gain in %, ± sd over folds", fontsize=10)
+    axes.set_xlabel("share of gain, % (± sd)", fontsize=10)
     axes.tick_params(labelbottom=True)
     axes.grid(axis="x")
     bare(axes, "left")

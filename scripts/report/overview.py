@@ -68,14 +68,14 @@ def sentence(plan, gate, metrics):
     """What happened to a stack, in plain words."""
     if gate["verdict"] == "skipped":
         return f"Not trained: {gate['reason']}."
-    said = [_performance(metrics["oof"], f"out-of-fold rows of {len(plan['folds'])} folds")]
+    said = [_performance(metrics["oof"], f"out-of-fold rows of {len(plan['folds'])} folds"), _against_noise(gate)]
     if metrics["test"]:
         said.append(_performance(metrics["test"], "hold-out rows"))
     else:
         said.append("No hold-out is configured.")
     if gate["verdict"] == "refused":
         said.append(f"Refused: {gate['reason']}.")
-    return " ".join(said)
+    return " ".join(each for each in said if each)
 
 
 def page(title, note, study, markets, stacks):
@@ -95,6 +95,14 @@ def page(title, note, study, markets, stacks):
         html.heading("What must not be compared"),
         html.items(NOT_COMPARABLE),
     )
+
+
+def _against_noise(gate):
+    rule = next((rule for rule in gate["rules"] if rule["name"] == "better_than_noise"), None)
+    if rule is None or rule["value"] is None:
+        return None
+    said = "Better than noise" if rule["passed"] else "Not shown to be better than noise"
+    return f"{said} (p = {rule['value']:.2g})."
 
 
 def _performance(part, rows):

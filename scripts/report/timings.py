@@ -51,7 +51,8 @@ def page(rows, latencies):
     parts = [
         html.paragraph(
             "Each job's most recent run, as Snakemake measured it. Jobs run side by side, so the sum is longer than "
-            "the run took. No gate reads a time."
+            "the run took. CPU and memory are sampled: of a job of a second or two little is seen. No gate reads a "
+            "time."
         ),
         html.table(HEAD, shown, numbers=range(1, len(HEAD)), total=True),
     ]

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from scripts.common.atomic import write_json
 from scripts.common.job import Job
 from scripts.common.results import read_json
 from scripts.ensemble import plan_folds
@@ -21,7 +22,11 @@ FIRST, LAST = "2021-02-20T00:00:00Z", "2026-02-19T23:00:00Z"
 
 
 def plan(tmp_path, timeframe="1h", first=FIRST, last=LAST, calendar="always"):
+    manifest = {"first": FIRST, "symbols": {"ETH": {"first": first, "last": last}}}
+    write_json(tmp_path / "manifest.json", manifest)
     job = Job(
+        input={"manifest": str(tmp_path / "manifest.json")},
+        wildcards={"target": "ETH"},
         output=[str(tmp_path / "folds.json")],
         params={
             "folds": FOLDS,
@@ -31,7 +36,6 @@ def plan(tmp_path, timeframe="1h", first=FIRST, last=LAST, calendar="always"):
             "partition": "quarter",
             "horizon": 5,
             "min_rows_to_stack": 8000,
-            "span": {"market_first": FIRST, "first": first, "last": last},
         },
     )
     plan_folds.main(job)

@@ -76,6 +76,23 @@ def test_a_row_that_is_no_bar_is_kept_out_with_its_reason(kind):
     assert [(each["class"], each["severity"], each["count"]) for each in findings] == [(kind, "error", 1)]
 
 
+def test_a_high_below_the_close_by_a_matter_of_decimals_is_no_defect():
+    frame = bars()
+    top = frame[["open", "close"]].max(axis=1)
+    assert len(check(frame.assign(high=top * (1 - 1e-8)))[0]) == 1000
+    assert classes(check(frame.assign(high=frame["high"].where(frame.index != 5, top * (1 - 1e-4))))[2]) == [
+        "ohlc_order"
+    ]
+
+
+def test_bars_that_count_from_the_opening_of_the_exchange_have_no_gaps():
+    frame = on("XNYS", "1h", "2021-06-01", "2021-07-01")
+    assert (
+        check(frame.assign(timestamp=frame["timestamp"] + pd.Timedelta("30min")), calendar="XNYS", max_gap="1h")[2]
+        == []
+    )
+
+
 def test_what_the_source_could_not_read_is_kept_out_too():
     frame = bars(100)
     frame["reason"] = [None, "not a number: low", "ambiguous hour: twice"] + [None] * 97

@@ -112,7 +112,8 @@ def test_missing_columns_are_named_with_the_nearest(path):
 
 
 def test_two_sets_of_columns_that_differ_in_case_are_kept_apart(path):
-    text = "timestamp,open,high,low,close,volume,Open,High,Low,Close,Volume\n2021-01-04,1,1,1,1,1,,,,,\n2021-01-05,,,,,,2,2,2,2,2\n"
+    header = f"{HEADER},Open,High,Low,Close,Volume"
+    text = f"{header}\n2021-01-04,1,1,1,1,1,,,,,\n2021-01-05,,,,,,2,2,2,2,2\n"
     assert np.isnan(read(path, text)[0]["close"]).tolist() == [False, True]
     with pytest.raises(StudyError, match="'OPEN'"):
         read(path, text, columns={"open": "OPEN"})

@@ -57,7 +57,7 @@ def test_published_studies_are_valid_and_name_themselves(path):
         ("ensembles.planted.timeframes", {"1h": {"folds": {"tset": 3}}}, "timeframes.1h.folds.tset"),
         ("ensembles.planted.timeframes", {"7h": {}}, "a timeframe divides a day: for example 15m"),
         ("ensembles.planted.timeframes", {"30m": {}}, "30m is no multiple of the market's 1h"),
-        ("ensembles.planted.folds.validation", 4000, "is the tail of train"),
+        ("ensembles.planted.folds.validation", 8000, "is the tail of train"),
         ("ensembles.planted.folds.step", 100, "would predict rows more than once"),
         ("ensembles.planted.meta.extra", ["hvol_21"], "ensembles.planted.meta.extra: no feature 'hvol_21'"),
         (
@@ -108,10 +108,10 @@ def test_the_canonical_form_is_the_same_for_equal_configs():
 
 def test_a_timeframe_overrides_what_it_names_and_nothing_else():
     config = changed(
-        "ensembles.planted.timeframes", {"1h": {}, "4h": {"folds": {"train": 800}, "label": {"horizon": 2}}}
+        "ensembles.planted.timeframes", {"1h": {}, "4h": {"folds": {"train": 3000}, "label": {"horizon": 2}}}
     )
     ensemble = read_study(config).ensembles["planted"]
-    assert ensemble.at("4h").folds.train == 800 and ensemble.at("1h").folds.train == 4000
+    assert ensemble.at("4h").folds.train == 3000 and ensemble.at("1h").folds.train == 8000
     assert ensemble.at("4h").folds.test == ensemble.at("1h").folds.test
     assert (ensemble.at("4h").label.horizon, ensemble.at("1h").label.horizon) == (2, 5)
 
