@@ -16,7 +16,7 @@ help:  ## this list
 
 run: $(BIN)/.installed  ## make every artifact of the study that is missing or out of date, and its report
 	@$(BIN)/python -m scripts.common.locks release
-	@$(SNAKEMAKE)
+	@$(SNAKEMAKE) $$(test -t 2 && echo --logger rich || echo --quiet host rules)
 	@$(MAKE) --no-print-directory $(RESULTS)/report.html
 	@echo "The study is up to date. Its page: $(RESULTS)/report.html"
 
@@ -24,7 +24,7 @@ report: $(BIN)/.installed  ## the study on one page: results/<study>/report.html
 	@$(MAKE) --no-print-directory --always-make $(RESULTS)/report.html
 
 $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
-	@$(SNAKEMAKE) --report $@ --report-stylesheet resources/report.css --quiet
+	@$(SNAKEMAKE) --report $@ --report-stylesheet resources/report.css --quiet all
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
 	@$(SNAKEMAKE) --quiet all -- plans

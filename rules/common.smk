@@ -5,8 +5,6 @@ Everything below a checkpoint takes its inputs through a function that asks for 
 input function of the same rule does.
 """
 
-from datetime import timedelta
-
 from scripts.common import manifests as manifest_files
 from scripts.common.periods import between, bounds, iso, months_between, stamp
 from scripts.common.timeframes import span_of

@@ -1,4 +1,8 @@
-"""Stage report: figures, tables, the page, the manifest and its verification. Reads the files of all stages."""
+"""Stage report: figures, tables, the page, the manifest and its verification. Reads the files of all stages.
+
+Memory does not grow with the input's size here: Snakemake asks for resources while it makes the page, and for sizes
+that way it warns once per figure.
+"""
 
 
 report: "../resources/captions/workflow.rst"
@@ -32,7 +36,7 @@ rule draw_quality:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600, per_input=20),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         timeframe=lambda wc: market_settings(wc).timeframe,
@@ -59,7 +63,7 @@ rule draw_folds:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         plan=folds_digest,
@@ -89,7 +93,7 @@ rule draw_auc:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/report/draw_auc.py"
@@ -114,7 +118,7 @@ rule draw_calibration:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/report/draw_calibration.py"
@@ -139,7 +143,7 @@ rule draw_correlation:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/report/draw_correlation.py"
@@ -164,7 +168,7 @@ rule draw_importance:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600),
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/report/draw_importance.py"
@@ -190,7 +194,7 @@ rule tabulate_gates:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         stacks=lambda wc: [list(each.values()) for each in stacks()],
@@ -221,7 +225,7 @@ rule summarize_study:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         title=study.report.title,
@@ -247,7 +251,7 @@ rule write_manifest:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         records=".snakemake/metadata",
@@ -275,7 +279,7 @@ rule tabulate_times:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     script:
         "../scripts/report/tabulate_times.py"
@@ -289,7 +293,7 @@ rule verify_results:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         study=RESULTS,

@@ -1,2 +1,24 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import make_checkout, snakemake
+
+
 def pytest_addoption(parser):
     parser.addoption("--kills", default="6", help="how often tests/end_to_end/test_kill.py kills a run")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A checkout whose tiny study has been built; tests copy it and never change it."""
+    folder = make_checkout(tmp_path_factory.mktemp("built") / "checkout")
+    (folder / "first_run.log").write_text(snakemake(folder).stderr)
+    return folder
+
+
+@pytest.fixture
+def checkout(built, tmp_path):
+    """A copy of the built checkout, to edit."""
+    return Path(shutil.copytree(built, tmp_path / "checkout", symlinks=True))

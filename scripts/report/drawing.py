@@ -5,16 +5,7 @@ import contextlib
 from scripts.common.atomic import replacing
 
 # Okabe and Ito's colours (2008), told apart by readers with any common colour vision deficiency.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#F0E442",
-)
-SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#57606a", "#d7dce1", "#ffffff"
 
 STYLE = {
@@ -45,6 +36,7 @@ STYLE = {
     # text stays text: it can be searched, selected and read aloud
     "svg.fonttype": "none",
     "svg.hashsalt": "quantmake",
+    "timezone": "UTC",
 }
 
 
@@ -59,7 +51,8 @@ def canvas(path, width, height, rows=1, columns=1, **layout):
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    with matplotlib.rc_context(STYLE):
+    # a reader's own matplotlibrc changes nothing
+    with pyplot.style.context("default"), matplotlib.rc_context(STYLE):
         figure, axes = pyplot.subplots(
             rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **layout
         )
@@ -76,18 +69,3 @@ def bare(axes, *spines):
     axes.tick_params(length=0)
     for spine in spines:
         axes.spines[spine].set_visible(False)
-
-
-def note(axes, text):
-    """A quiet remark below the axes."""
-    axes.annotate(
-        text,
-        (0, 0),
-        (0, -44),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=9.5,
-        color=MUTED,
-        va="top",
-        annotation_clip=False,
-    )

@@ -174,7 +174,7 @@ def explain(study, inventory, found):
     kinds = {
         "deleted": "deleted: `make run` makes them again (for a fold's model: remove its block's folder first)",
         "altered": "altered: remove them (a fold's model with its block's folder), then `make run` makes them again",
-        "index": "fold blocks that disagree with their index: remove the block's folder, then `make run`",
+        "index": "unlike the index of their block of folds: remove the block's folder, then `make run`",
         "unlisted": "unlisted: no part of this study, perhaps left by an earlier config; remove them",
     }
     lines = [f"{study} is not what its manifest lists ({len(inventory['artifacts'])} files):"]

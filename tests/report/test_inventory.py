@@ -158,7 +158,7 @@ def test_an_untouched_study_is_verified_logs_timings_and_the_page_do_not_count(s
         (lambda s: write(s / "market/made/bars/AAA.parquet", "bats"), ["1 altered", "bars/AAA.parquet", "4 bytes)"]),
         (lambda s: write(s / "market/old.parquet", "x"), ["1 unlisted", "market/old.parquet"]),
         (lambda s: write(s / "ensemble/.oof.part77.parquet", "x"), ["1 unlisted", ".oof.part77.parquet"]),
-        (lambda s: (s / f"{BLOCK[13:]}/fold_1.txt").unlink(), ["1 deleted", "1 fold blocks", "fold_1.txt (named by"]),
+        (lambda s: (s / f"{BLOCK[13:]}/fold_1.txt").unlink(), ["1 deleted", "1 unlike the index", "named by"]),
         (lambda s: write(s / f"{BLOCK[13:]}/fold_1.txt", "y"), ["1 altered", "fold_1.txt (is not the model that"]),
         (lambda s: write(s / f"{BLOCK[13:]}/fold_2.txt", "y"), ["1 unlisted", "fold_2.txt (is not named by"]),
         (lambda s: write(s / f"{BLOCK[13:]}.index.json", "{"), ["1 altered", "cannot be read as the index"]),
