@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.common.statistics.auc import auc, difference  # noqa: E402
-from scripts.common.statistics.uniqueness import effective_n  # noqa: E402
+from scripts.common.statistics.uniqueness import effective_rows  # noqa: E402
 from scripts.ensemble import folds, models  # noqa: E402
 from scripts.ensemble.blocks import train_block  # noqa: E402
 from scripts.ensemble.rows import Rows  # noqa: E402
@@ -57,7 +57,7 @@ def main():
     for name, (figures, places, p) in measured.items():
         print_line(variant=name, **figures, auc=round(auc(rows.y[places], p), 5), n=len(p))
     figures, places, base = measured["peer"]
-    independent = effective_n(rows.timestamp[places], rows.t1[places])
+    independent = effective_rows(rows.timestamp[places], rows.t1[places])
     for name in ("same", "defaults"):
         other, _, p = measured[name]
         found = difference(rows.y[places], p, base, independent)
@@ -123,8 +123,9 @@ def table(wanted):
     features = technical.compute(bars)
     labels = label(bars, {"kind": "direction", "horizon": HORIZON})
     kept = bars["timestamp"].isin(labels["timestamp"]).to_numpy()
-    columns = [labels[name].to_numpy("datetime64[us]") for name in ("timestamp", "t1")]
-    rows = Rows(*columns, labels["y"].to_numpy(), labels["forward_return"].to_numpy(), features.to_numpy()[kept], [*features])
+    times = [labels[name].dt.tz_localize(None).to_numpy() for name in ("timestamp", "t1")]
+    values = (labels["y"].to_numpy(), labels["forward_return"].to_numpy(), features.to_numpy()[kept])
+    rows = Rows(*times, *values, [*features])
     last = slice(len(rows.y) - min(wanted, len(rows.y)), None)
     parts = (rows.timestamp, rows.t1, rows.y, rows.forward_return, rows.x)
     return Rows(*(np.ascontiguousarray(each[last]) for each in parts), rows.names), source
@@ -148,9 +149,17 @@ def read_bars():
 def plan_folds(rows, number):
     """The first ``number`` folds of the source system's kind: train 8000, test 100, step 100."""
     grid = pd.DatetimeIndex(rows.timestamp).tz_localize("UTC")
-    windows = {"train": 8000, "validation": 500, "test": 100, "step": 100, "window": "rolling", "warmup": 0, "holdout": 0}
+    windows = {"train": 8000, "validation": 500, "test": 100, "step": 100, "window": "rolling"}
     planned = folds.plan(
-        grid, **windows, horizon=0, per_job=PER_JOB, partition="quarter", timeframe="1h", min_rows_to_stack=0
+        grid,
+        **windows,
+        warmup=0,
+        holdout=0,
+        horizon=HORIZON,
+        per_job=PER_JOB,
+        partition="quarter",
+        timeframe="1h",
+        min_rows_to_stack=0,
     )
     return planned["folds"][:number]
 

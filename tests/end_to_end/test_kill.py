@@ -1,4 +1,4 @@
-"""kill -9 of everything at random moments: the next `make run` finishes, and every file is as if nothing had happened."""
+"""kill -9 of everything at random moments: the next `make run` finishes, and all files are as if nothing had been."""
 
 import os
 import random
