@@ -48,8 +48,9 @@ lint: $(BIN)/.installed-test
 chaos: $(BIN)/.installed-test  ## kill a run at 30 random moments, rerun, and compare every file
 	@$(BIN)/python -m pytest tests/end_to_end/test_kill.py --kills 30 -s
 
-schema: $(BIN)/.installed  ## the JSON schema of a study's config, for editors
-	@$(BIN)/python -m scripts.study > resources/study.schema.json
+schema: $(BIN)/.installed  ## the JSON schema of a study's config, for editors, and docs/config.md
+	@$(BIN)/python -m scripts.study schema > resources/study.schema.json
+	@$(BIN)/python -m scripts.study reference > docs/config.md
 
 lock: $(BIN)/.installed  ## resolve envs/*.in anew and write the pins
 	@$(BIN)/python envs/lock.py

@@ -42,19 +42,15 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        manifests(),
-        fold_plans(),
+        manifests() + fold_plans(),
         artifacts,
-        f"{RESULTS}/manifest.json",
-        f"{RESULTS}/SHA256SUMS",
-        f"{BENCHMARKS}/times.html",
+        [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS", "benchmarks/times.html")],
 
 
 # What has to exist before a dry run is exact (`make plan`).
 rule plans:
     input:
-        manifests(),
-        fold_plans(),
+        manifests() + fold_plans(),
 
 
 # A rule's code is what its script imports; the params say so, and the reason of a rerun names the module.

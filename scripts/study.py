@@ -1,9 +1,10 @@
 """A study: the sections of all stages joined, checked against each other, in one canonical form.
 
-`python -m scripts.study` prints the JSON schema that editors read.
+`python -m scripts.study schema` prints the JSON schema that editors read, `... reference` the table of all keys.
 """
 
 import json
+import sys
 from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -24,13 +25,13 @@ class Study(Settings):
     """Everything that one config file says. Sections that are left out are empty."""
 
     study: Name = Field("laptop", description="results go to results/<study>")
-    seed: int = Field(7, ge=0)
+    seed: int = Field(7, ge=0, description="of everything that draws random numbers")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="whether GPU rules ask for a GPU; changes no artifact"
     )
-    markets: dict[Name, Market] = {}
-    ensembles: dict[Name, Ensemble] = {}
-    report: Report = Report()
+    markets: dict[Name, Market] = Field({}, description="stage market: bars and where they come from")
+    ensembles: dict[Name, Ensemble] = Field({}, description="stage ensemble: models, stack and gates")
+    report: Report = Field(Report(), description="stage report")
 
     @model_validator(mode="before")
     @classmethod
@@ -111,5 +112,39 @@ def schema():
     return json.dumps(Study.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
+def reference():
+    """All keys of a study's config as Markdown: a table per section, with type, default and meaning."""
+    whole = Study.model_json_schema()
+    sections = {"Study": whole} | dict(sorted(whole["$defs"].items()))
+    lines = ["# Every key of a study's config", "", "Made by `make schema`. A key without a default is required.", ""]
+    for name, section in sections.items():
+        lines += [f"## {name}", "", section.get("description", "").split("\n\n")[0].replace("\n", " "), ""]
+        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+        for key, field in section["properties"].items():
+            default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
+            default = "see its section" if len(default) > 40 else default
+            lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _type(field):
+    """A field's type in a word or two; sections by their names."""
+    if "$ref" in field:
+        return field["$ref"].rsplit("/", 1)[-1]
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return " or ".join(f"`{each}`" for each in field["enum"])
+    for key in ("anyOf", "oneOf"):
+        if key in field:
+            return " or ".join(dict.fromkeys(_type(each) for each in field[key]))
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}"
+    if isinstance(field.get("additionalProperties"), dict):
+        return f"mapping of names to {_type(field['additionalProperties'])}"
+    return {"object": "mapping", "null": "null"}.get(field.get("type"), field.get("format", field.get("type", "any")))
+
+
 if __name__ == "__main__":
-    print(schema(), end="")
+    print({"schema": schema, "reference": reference}[sys.argv[1]](), end="")

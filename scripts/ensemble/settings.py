@@ -22,17 +22,17 @@ class Direction(Settings):
     """y = 1 when the close ``horizon`` bars later is higher."""
 
     kind: Literal["direction"] = "direction"
-    horizon: PositiveInt = 5
+    horizon: PositiveInt = Field(5, description="bars")
 
 
 class TripleBarrier(Settings):
     """y = 1 when a position that leaves at a barrier, or after ``horizon`` bars, ends with a gain after costs."""
 
     kind: Literal["triple_barrier"]
-    horizon: PositiveInt = 24
+    horizon: PositiveInt = Field(24, description="bars until the position is closed in any case")
     take_profit: PositiveFloat = Field(2.0, description="in units of the volatility of one bar, times sqrt(horizon)")
     stop_loss: PositiveFloat = Field(2.0, description="likewise")
-    volatility_window: PositiveInt = 72
+    volatility_window: PositiveInt = Field(72, description="bars over which volatility is measured")
     cost: NonNegativeFloat = Field(0.0004, description="of entry and exit together, as a fraction of the price")
 
 
@@ -40,8 +40,8 @@ class ForwardReturn(Settings):
     """y = 1 when the log return over ``horizon`` bars exceeds the cost."""
 
     kind: Literal["forward_return"]
-    horizon: PositiveInt = 5
-    cost: NonNegativeFloat = 0.0
+    horizon: PositiveInt = Field(5, description="bars")
+    cost: NonNegativeFloat = Field(0.0, description="of entry and exit together, as a fraction of the price")
 
 
 Label = Annotated[Direction | TripleBarrier | ForwardReturn, Field(discriminator="kind")]
@@ -50,11 +50,13 @@ Label = Annotated[Direction | TripleBarrier | ForwardReturn, Field(discriminator
 class Folds(Settings):
     """Walk-forward windows, in bars."""
 
-    train: PositiveInt = 8000
+    train: PositiveInt = Field(8000, description="bars, validation included")
     validation: NonNegativeInt = Field(500, description="tail of train that chooses the number of rounds; 0: fixed")
-    test: PositiveInt = 100
-    step: PositiveInt = 100
-    window: Literal["rolling", "expanding"] = "rolling"
+    test: PositiveInt = Field(100, description="bars that one fold predicts")
+    step: PositiveInt = Field(100, description="bars from one fold to the next")
+    window: Literal["rolling", "expanding"] = Field(
+        "rolling", description="the last `train` bars, or all since the first"
+    )
     per_job: PositiveInt = Field(24, description="folds trained by one job; a change retrains all")
     holdout: Annotated[float, Field(ge=0, lt=1)] | date = Field(0.15, description="share of the tail, or first day")
     warmup: NonNegativeInt = Field(0, description="bars at the start that no window uses")
@@ -130,8 +132,8 @@ class Boosted(Settings):
     """A small gradient boosting."""
 
     kind: Literal["gbm"]
-    extra: list[str] = []
-    rounds: PositiveInt = 50
+    extra: list[str] = Field([], description="features that join the base predictions")
+    rounds: PositiveInt = Field(50, description="trees")
     learning_rate: Share = 0.05
     num_leaves: Annotated[int, Field(ge=2)] = 4
     min_data_in_leaf: PositiveInt = 200
@@ -141,10 +143,10 @@ class Perceptron(Settings):
     """A small neural network."""
 
     kind: Literal["mlp"]
-    extra: list[str] = []
-    hidden: list[PositiveInt] = Field([8], min_length=1)
+    extra: list[str] = Field([], description="features that join the base predictions")
+    hidden: list[PositiveInt] = Field([8], min_length=1, description="units of each hidden layer")
     alpha: NonNegativeFloat = Field(0.01, description="L2 penalty on the mean loss")
-    epochs: PositiveInt = 200
+    epochs: PositiveInt = Field(200, description="at most")
 
 
 Meta = Annotated[Logistic | Boosted | Perceptron, Field(discriminator="kind")]
@@ -153,9 +155,9 @@ Meta = Annotated[Logistic | Boosted | Perceptron, Field(discriminator="kind")]
 class Gates(Settings):
     """What a stack must show before it may be promoted. Gates read out-of-fold and hold-out rows only."""
 
-    min_rows_to_stack: NonNegativeInt = 8000
-    min_rows_to_deploy: NonNegativeInt = 20000
-    min_auc: Annotated[float, Field(ge=0, le=1)] = 0.55
+    min_rows_to_stack: NonNegativeInt = Field(8000, description="out-of-fold rows below which nothing is trained")
+    min_rows_to_deploy: NonNegativeInt = Field(20000, description="out-of-fold rows below which the stack is refused")
+    min_auc: Annotated[float, Field(ge=0, le=1)] = Field(0.55, description="pooled out-of-fold AUC; 0: no limit")
     max_auc: Annotated[float, Field(ge=0, le=1)] = Field(0.75, description="too good is a failure too")
     better_than_noise: Share = Field(0.001, description="largest p-value of the circular-shift test")
     max_test_gap: NonNegativeFloat = Field(0.05, description="largest distance of hold-out AUC from out-of-fold AUC")
@@ -165,12 +167,12 @@ class Gates(Settings):
 class Stack(Settings):
     """What one target is trained with on one timeframe."""
 
-    label: Label = Direction()
-    folds: Folds = Folds()
-    models: dict[Name, Model] = Field(min_length=1)
-    diversity: Diversity = Diversity()
-    meta: Meta = Logistic()
-    gates: Gates = Gates()
+    label: Label = Field(Direction(), description="what is predicted")
+    folds: Folds = Field(Folds(), description="walk-forward windows")
+    models: dict[Name, Model] = Field(min_length=1, description="base models")
+    diversity: Diversity = Field(Diversity(), description="when two base models say the same")
+    meta: Meta = Field(Logistic(), description="the model on top of the base models")
+    gates: Gates = Field(Gates(), description="what the stack must show")
 
     @property
     def feature_sets(self):
@@ -181,8 +183,8 @@ class Stack(Settings):
 class Ensemble(Stack):
     """Models of one or more targets on one or more timeframes, and the stack on top of them."""
 
-    market: Name
-    targets: list[Name] | Literal["all"] = "all"
+    market: Name = Field(description="one of `markets`")
+    targets: list[Name] | Literal["all"] = Field("all", description="symbols to predict")
     peers: list[Name] = Field([], description="symbols whose cross-asset features are used")
     timeframes: dict[Timeframe, dict[str, Any]] = Field(
         {}, description="timeframe to settings that differ there; default: the market's own"

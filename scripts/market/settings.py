@@ -38,15 +38,15 @@ class Bundled(Settings):
 class Columns(Settings):
     """Names (or, in a file without a header, positions from 0) of the source's columns."""
 
-    timestamp: str | int = "timestamp"
-    open: str | int = "open"
-    high: str | int = "high"
-    low: str | int = "low"
-    close: str | int = "close"
-    volume: str | int | None = "volume"
-    amount: str | int | None = None
-    bid: str | int | None = None
-    ask: str | int | None = None
+    timestamp: str | int = Field("timestamp", description="the bar's open time")
+    open: str | int = Field("open", description="price")
+    high: str | int = Field("high", description="price")
+    low: str | int = Field("low", description="price")
+    close: str | int = Field("close", description="price")
+    volume: str | int | None = Field("volume", description="null: the source has none, the volume is 0")
+    amount: str | int | None = Field(None, description="turnover in the quote currency")
+    bid: str | int | None = Field(None, description="at the bar's close")
+    ask: str | int | None = Field(None, description="at the bar's close")
 
 
 class Files(Settings):
@@ -88,7 +88,7 @@ class Binance(Settings):
     """Monthly kline archives with their checksums."""
 
     kind: Literal["binance"]
-    base_url: str = "https://data.binance.vision"
+    base_url: str = Field("https://data.binance.vision", description="where the folder data/ of the archives is")
     market: Literal["spot", "um"] = Field("spot", description="spot, or um for USDT-margined futures")
     retries: int = Field(4, ge=0, description="further tries of a failed download, with a growing pause")
     timeout: PositiveFloat = Field(60.0, description="seconds")
@@ -100,8 +100,8 @@ Source = Annotated[Simulate | Bundled | Files | Binance, Field(discriminator="ki
 class Span(Settings):
     """Bars outside of [start, end) are left out."""
 
-    start: date | None = None
-    end: date | None = None
+    start: date | None = Field(None, description="first day")
+    end: date | None = Field(None, description="the day after the last one")
 
 
 class Split(Settings):
@@ -116,22 +116,26 @@ class Checks(Settings):
     max_gap: str = Field(
         "6h", pattern=r"^[1-9]\d*[mhd]$", description="longest silence in open hours without a finding"
     )
-    max_abs_log_return: PositiveFloat = 0.35
-    on_violation: Literal["quarantine", "fail", "ignore"] = "quarantine"
+    max_abs_log_return: PositiveFloat = Field(0.35, description="largest move of one bar that is believed")
+    on_violation: Literal["quarantine", "fail", "ignore"] = Field(
+        "quarantine", description="bad rows are kept apart with the reason, stop the run, or stay"
+    )
 
 
 class Market(Settings):
     """One market: symbols that share a source, a timeframe and a calendar."""
 
-    source: Source
-    symbols: list[Name] = Field(min_length=1)
-    span: Span = Span()
+    source: Source = Field(description="where the bars come from")
+    symbols: list[Name] = Field(min_length=1, description="names of instruments; they become file names")
+    span: Span = Field(Span(), description="which part of the source is used")
     unseen: int = Field(0, ge=0, description="how many symbols, from the end of the list, are kept out of all training")
-    split: Split | None = None
-    timeframe: Timeframe = "1h"
-    calendar: Calendar = "always"
-    partition: Literal["month", "quarter", "year"] = "quarter"
-    checks: Checks = Checks()
+    split: Split | None = Field(None, description="null: no train and test files of bars are written")
+    timeframe: Timeframe = Field("1h", description="of the source; ensembles may use coarser ones")
+    calendar: Calendar = Field("always", description="when the market is open")
+    partition: Literal["month", "quarter", "year"] = Field(
+        "quarter", description="the grain of feature files and rebuilds"
+    )
+    checks: Checks = Field(Checks(), description="what counts as a defect")
 
     @model_validator(mode="after")
     def _consistent(self):

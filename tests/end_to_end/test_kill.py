@@ -31,7 +31,7 @@ def kill_all(process):
             each.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
             continue
-    process.wait()
+    process.communicate()
     psutil.wait_procs(family, timeout=30)
 
 

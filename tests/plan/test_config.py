@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scripts.common.errors import StudyError
-from scripts.study import Study, read_study, schema
+from scripts.study import Study, read_study, reference, schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,6 +128,7 @@ def test_an_ensemble_without_timeframes_uses_its_markets_own():
 
 def test_the_json_schema_for_editors_is_in_sync_and_named_in_the_first_line():
     assert (ROOT / "resources/study.schema.json").read_text() == schema(), "run `make schema`"
+    assert (ROOT / "docs/config.md").read_text() == reference(), "run `make schema`"
     first = (ROOT / "config.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=resources/study.schema.json"
 

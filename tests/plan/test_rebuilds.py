@@ -13,7 +13,7 @@ import shutil
 import pytest
 
 from tests.planning import plan
-from tests.tiny import MONTHS, STUDY, bars, jobs_run, snakemake, write_bars, write_study
+from tests.tiny import MONTHS, STUDY, bars, jobs_run, make_checkout, snakemake, write_bars, write_study
 
 STACK = "up AAA 1h"
 MODELS = {"lgb": "txt", "xgb": "ubj", "cross": "txt"}
@@ -312,3 +312,28 @@ def test_the_hold_out_is_read_by_one_rule(checkout):
     allowed = {"score_holdout", "gate_ensemble", "all", *(each.split()[0] for each in [*FIGURES, *PAGES])}
     assert "score_holdout" in readers
     assert readers <= allowed, readers - allowed
+
+
+# --- more than one
+
+
+def test_another_target_leaves_the_first_alone(checkout):
+    set_key(checkout, "ensembles.up.targets", ["AAA", "BBB"])
+    ran = ran_after(checkout)
+    own = [each for each in ran if "BBB" in each.split() or "AAA" in each.split()]
+    assert own and all("BBB" in each.split() for each in own)
+    assert of("compute_panel", ran) == []
+    assert (checkout / "results/tiny/ensemble/up/BBB/1h/onnx/ensemble.onnx").is_file()
+    assert (checkout / "results/tiny/ensemble/up/BBB/4h/gate.json").is_file()
+
+
+def test_archives_are_planned_by_month(tmp_path):
+    source = {"kind": "binance", "base_url": "http://127.0.0.1:9", "market": "um"}
+    span = {"start": "2021-11-15", "end": "2022-02-01"}
+    market = {"source": source, "symbols": ["AAA", "BBB"], "span": span}
+    folder = make_checkout(tmp_path / "checkout", {"study": "tiny", "markets": {"coins": market}})
+    planned = plan(folder)
+    months = ("2021-11", "2021-12", "2022-01")
+    expected = [f"fetch_archive coins {month} {symbol}" for month in months for symbol in ("AAA", "BBB")]
+    assert sorted(of("fetch_archive", planned)) == sorted(expected)
+    assert of("ingest_symbol", planned) == ["ingest_symbol coins AAA", "ingest_symbol coins BBB"]
