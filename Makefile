@@ -28,7 +28,7 @@ $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
 	@$(SNAKEMAKE) --quiet all -- plans
-	@$(SNAKEMAKE) --dry-run --quiet rules
+	@$(SNAKEMAKE) --dry-run 2>&1 | $(BIN)/python -m scripts.common.dry_run
 
 dag: $(BIN)/.installed  ## the rule graph by stage: mermaid in README.md and docs/rulegraph.svg
 	@$(SNAKEMAKE) --rulegraph mermaid-js 2>/dev/null | $(BIN)/python -m scripts.report.draw_rulegraph README.md docs/rulegraph.svg
@@ -64,9 +64,9 @@ clean:  ## remove the study's results (not the environment)
 $(BIN)/.installed: envs/requirements.txt
 	@echo "Installing the pinned requirements into .venv (once; a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/requirements.txt
 	@touch $@
 
 $(BIN)/.installed-test: $(BIN)/.installed envs/test.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -r envs/test.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/requirements.txt -r envs/test.txt
 	@touch $@
