@@ -15,8 +15,9 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last: some writers choose their format by it
-    temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+    # The suffix stays last: some writers choose their format by it. One name for all attempts: what a killed job
+    # left is removed by the next one.
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     _remove(temporary)
     try:
         yield temporary

@@ -1,9 +1,14 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from scripts.common.atomic import replacing, write_json, write_table, write_text
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_error_leaves_the_former_file_and_nothing_else(tmp_path):
@@ -12,6 +17,17 @@ def test_an_error_leaves_the_former_file_and_nothing_else(tmp_path):
         temporary.write_text("half")
         raise ZeroDivisionError
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_what_a_killed_job_left_is_removed_by_the_next_one(tmp_path):
+    command = "import os, sys; from scripts.common.atomic import replacing\nwith replacing(sys.argv[1]) as part:\n"
+    command += "    part.mkdir(); (part / 'half').write_text('x'); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", command, tmp_path / "block"], cwd=ROOT)
+    assert done.returncode == -9 and len(list(tmp_path.iterdir())) == 1
+    with replacing(tmp_path / "block") as temporary:
+        temporary.mkdir()
+        (temporary / "whole").write_text("y")
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["block", "block/whole"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
