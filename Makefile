@@ -15,7 +15,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 run: $(BIN)/.installed  ## make every artifact of the study that is missing or out of date, and its report
-	@$(BIN)/python -m scripts.common.locks release
+	@$(BIN)/python -m scripts.common.recovery
 	@$(SNAKEMAKE) $$(test -t 2 && echo --logger rich || echo --quiet host rules)
 	@$(MAKE) --no-print-directory $(RESULTS)/report.html
 	@echo "The study is up to date. Its page: $(RESULTS)/report.html"
@@ -55,7 +55,8 @@ schema: $(BIN)/.installed  ## the JSON schema of a study's config, for editors, 
 lock: $(BIN)/.installed  ## resolve envs/*.in anew and write the pins
 	@$(BIN)/python envs/lock.py
 
-unlock: $(BIN)/.installed  ## release Snakemake's lock after a crash
+unlock: $(BIN)/.installed  ## after a crash: release the lock and remove unfinished outputs (`make run` does it too)
+	@$(BIN)/python -m scripts.common.recovery
 	@$(SNAKEMAKE) --unlock
 
 clean:  ## remove the study's results (not the environment)
