@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import sys
-from collections import Counter
 from pathlib import Path
 
 from snakemake.api import SnakemakeApi
@@ -74,11 +73,6 @@ def plan(folder, **options):
     """The jobs that a run would run: a sorted list of ``rule`` or ``rule wildcard wildcard ...``."""
     with workflow(folder, **options) as flow:
         return sorted(_name(job) for job in flow.dag._finished if job.rule.name not in ("all", "plans"))
-
-
-def counts(jobs):
-    """How many jobs of each rule."""
-    return dict(Counter(job.split()[0] for job in jobs))
 
 
 def _name(job):

@@ -1,6 +1,6 @@
 """The ``markets`` section of a study's config."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -158,8 +158,3 @@ class Market(Settings):
     def kept_out(self):
         """The symbols that no training reads."""
         return self.symbols[len(self.symbols) - self.unseen :]
-
-
-def moment(value):
-    """ISO text of the start of a day in UTC, or None."""
-    return None if value is None else datetime(value.year, value.month, value.day).strftime("%Y-%m-%dT%H:%M:%SZ")
