@@ -24,6 +24,7 @@ report: $(BIN)/.installed  ## the study on one page: results/<study>/report.html
 	@$(MAKE) --no-print-directory --always-make $(RESULTS)/report.html
 
 $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
+	@test -e $(RESULTS)/manifest.json || { echo "There is nothing to report yet: make run CONFIG=$(CONFIG)"; exit 1; }
 	@$(SNAKEMAKE) --report $@ --report-stylesheet resources/report.css --quiet all
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
