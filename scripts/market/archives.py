@@ -145,7 +145,7 @@ def unpack(content):
             if members[0].file_size > LARGEST_CSV:
                 raise StudyError(f"its csv would have {members[0].file_size:,} bytes, which is no month of bars")
             return archive.read(members[0]).decode("ascii")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeDecodeError) as error:
         raise StudyError(f"it is no zip with a csv in it ({error})") from None
 
 
