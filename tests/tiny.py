@@ -85,12 +85,15 @@ def bars(symbol, months=MONTHS):
 
 def write_bars(folder, symbol, months=MONTHS):
     """Write a symbol's csv as the source of the study."""
+    write_csv(folder, symbol, bars(symbol, months))
+
+
+def write_csv(folder, symbol, frame):
+    """Write bars as a symbol's csv."""
     path = Path(folder) / "data" / f"{symbol}.csv"
     path.parent.mkdir(exist_ok=True)
-    frame = bars(symbol, months)
-    frame["timestamp"] = frame["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    frame.to_csv(path, index=False, float_format="%.6f")
-    return path
+    stamps = frame["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")
+    frame.assign(timestamp=stamps).to_csv(path, index=False, float_format="%.6f")
 
 
 def make_checkout(folder, study=STUDY):

@@ -13,7 +13,7 @@ import shutil
 import pytest
 
 from tests.planning import plan
-from tests.tiny import MONTHS, STUDY, bars, jobs_run, make_checkout, snakemake, write_bars, write_study
+from tests.tiny import MONTHS, STUDY, bars, jobs_run, make_checkout, snakemake, write_bars, write_csv, write_study
 
 STACK = "up AAA 1h"
 MODELS = {"lgb": "txt", "xgb": "ubj", "cross": "txt"}
@@ -32,7 +32,7 @@ def finished(model):
     return [f"fit_final up {MODELS[model]} {model} AAA 1h", f"export_onnx up {model} AAA 1h"]
 
 
-def after_training(models, oof=True):
+def after_training(models):
     """What follows when some models were trained again."""
     jobs = [each for model in models for each in finished(model)]
     rules = ["assemble_oof", "measure_diversity", "train_meta", "score_holdout", "compose_onnx", "verify_onnx"]
@@ -213,6 +213,13 @@ def ran_after(checkout):
     return ran
 
 
+def correct(checkout, symbol, hour):
+    """Change the volume of one bar of a symbol's source."""
+    frame = bars(symbol)
+    frame.loc[frame["timestamp"].dt.strftime("%Y-%m-%d %H") == hour, "volume"] *= 1.01
+    write_csv(checkout, symbol, frame)
+
+
 def of(rule, ran):
     return [each for each in ran if each.split()[0] == rule]
 
@@ -233,10 +240,7 @@ def test_an_appended_month_reruns_what_contains_it_or_looks_back_at_it(checkout)
 
 
 def test_a_correction_of_a_peer_leaves_the_other_symbols_features_alone(checkout):
-    frame = bars("BBB")
-    frame.loc[frame["timestamp"].dt.strftime("%Y-%m-%d %H") == "2021-06-15 12", "volume"] *= 1.01
-    frame["timestamp"] = frame["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    frame.to_csv(checkout / "data/BBB.csv", index=False, float_format="%.6f")
+    correct(checkout, "BBB", "2021-06-15 12")
     ran = ran_after(checkout)
     assert of("ingest_symbol", ran) == ["ingest_symbol made BBB"]
     assert of("compute_features", ran) == [] and of("label_bars", ran) == []
@@ -246,10 +250,7 @@ def test_a_correction_of_a_peer_leaves_the_other_symbols_features_alone(checkout
 
 
 def test_a_correction_of_an_old_month_leaves_later_blocks_alone(checkout):
-    frame = bars("AAA")
-    frame.loc[frame["timestamp"].dt.strftime("%Y-%m-%d %H") == "2021-01-10 12", "volume"] *= 1.01
-    frame["timestamp"] = frame["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    frame.to_csv(checkout / "data/AAA.csv", index=False, float_format="%.6f")
+    correct(checkout, "AAA", "2021-01-10 12")
     ran = ran_after(checkout)
     assert of("compute_features", ran) == [f"compute_features technical made 2021-{m} AAA 1h" for m in ("01", "02")]
     assert of("label_bars", ran) == ["label_bars up 2021-01 AAA 1h"]
