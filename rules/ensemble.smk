@@ -75,7 +75,7 @@ rule train_folds:
         kind=lambda wc: stack_settings(wc).models[wc.model].kind,
         settings=model_params,
         sets=sets_of,
-        peers=peers_of,
+        panels=lambda wc: panels_of(wc, sets_of(wc)),
         windows=block_windows,
         seed=study.seed,
         code=kind_code,
@@ -106,6 +106,7 @@ rule assemble_oof:
         blocks=lambda wc: list(folds_at(wc)["blocks"]),
         extra=lambda wc: stack_settings(wc).meta.extra,
         extra_sets=extra_sets,
+        extra_columns=extra_columns,
     script:
         "../scripts/ensemble/assemble_oof.py"
 
@@ -206,7 +207,7 @@ rule fit_final:
         kind=lambda wc: stack_settings(wc).models[wc.model].kind,
         settings=model_params,
         sets=sets_of,
-        peers=peers_of,
+        panels=lambda wc: panels_of(wc, sets_of(wc)),
         window=lambda wc: folds_at(wc)["final"],
         seed=study.seed,
         code=kind_code,
@@ -236,7 +237,7 @@ rule score_holdout:
         models=names,
         kinds=kinds,
         sets=model_sets,
-        peers=peers_of,
+        panels=lambda wc: panels_of(wc, stack_settings(wc).feature_sets),
         window=lambda wc: folds_at(wc)["holdout"],
         extra=lambda wc: stack_settings(wc).meta.extra,
         code=lambda wc: sorted({*model_code(wc), *meta_code(wc)}),
@@ -341,7 +342,7 @@ rule verify_onnx:
         models=names,
         kinds=kinds,
         sets=lambda wc: stack_settings(wc).feature_sets,
-        peers=peers_of,
+        panels=lambda wc: panels_of(wc, stack_settings(wc).feature_sets),
         tolerance=1e-6,
         rows=20000,
         seed=study.seed,

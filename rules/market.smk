@@ -148,6 +148,7 @@ rule compute_features:
         timeframe=lambda wc: market_settings(wc).timeframe,
         digests=lambda wc: feature_digests(wc, [wc.symbol]),
         code=lambda wc: code.tokens(f"scripts/market/features/{wc.features}.py"),
+        definition=lambda wc: feature_sets.definition_digest(wc.features),
     script:
         "../scripts/market/compute_features.py"
 
@@ -155,6 +156,8 @@ rule compute_features:
 rule compute_panel:
     input:
         bars=lambda wc: bars_of(wc.market, market_settings(wc).symbols),
+        industries=lambda wc: panel_file(wc, "industries"),
+        factors=lambda wc: panel_file(wc, "factors"),
     output:
         f"{MARKET}/features/{{features}}/{{timeframe}}/panel/{{period}}.parquet",
     log:
@@ -167,13 +170,15 @@ rule compute_panel:
         "../envs/market.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(600, per_input=20),
+        mem_mb=megabytes(1000, per_input=20),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         symbols=lambda wc: market_settings(wc).symbols,
         start=lambda wc: iso(features_start(wc)),
         timeframe=lambda wc: market_settings(wc).timeframe,
         digests=lambda wc: feature_digests(wc, market_settings(wc).symbols),
+        inputs=panel_inputs,
         code=lambda wc: code.tokens(f"scripts/market/features/{wc.features}.py"),
+        definition=lambda wc: feature_sets.definition_digest(wc.features),
     script:
         "../scripts/market/compute_panel.py"

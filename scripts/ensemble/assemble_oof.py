@@ -22,9 +22,9 @@ def main(job):
     table = oof.join(predictions, pd.concat([pd.read_parquet(path) for path in job.input.labels], ignore_index=True))
 
     periods = len(job.input.labels)
-    for number, name in enumerate(params.extra):
+    for number, (name, column) in enumerate(zip(params.extra, params.extra_columns, strict=True)):
         files = job.input.extras[number * periods : (number + 1) * periods]
-        table = oof.with_column(table, name, *rows.read_column(files, name))
+        table = oof.with_column(table, name, *rows.read_column(files, column))
     write_table(job.output[0], table)
     counts = ", ".join(f"{model} {len(frame)}" for model, frame in predictions.items())
     progress.info("%d rows that all models predicted (%s)", len(table), counts)

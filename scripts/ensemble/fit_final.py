@@ -15,7 +15,7 @@ def main(job):
     """Take the median of the folds' rounds, so that no row of the hold-out chooses them; train and save."""
     params, kind = job.params, models.load(job.params.kind)
     rounds = median_rounds([read_json(path) for path in job.input.indexes])
-    table = rows.load(job.input.features, params.sets, job.input.labels, peers=params.peers)
+    table = rows.load(job.input.features, params.sets, job.input.labels, panels=params.panels)
     chosen = folds.window_rows(params.window, table.timestamp, table.t1)
     folds.require_both_classes(table.y, chosen, "the final window")
     data = kind.prepare(table.x, table.y, table.names, chosen, params.settings, job.threads, params.seed)

@@ -47,19 +47,19 @@ class Rows:
     names: list
 
 
-def load(features, sets, labels, *, peers=()):
+def load(features, sets, labels, *, panels=None):
     """The :class:`Rows` of some periods: every labelled bar, with its features.
 
     ``features``: files, set by set and within a set by period; ``sets``: their names; ``labels``: files by period;
-    ``peers``: the symbols whose columns of panel sets are taken. Raises StudyError when files and sets do not match
-    or a labelled bar has no features.
+    ``panels``: whose columns of each panel set are taken (see :func:`read_features`). Raises StudyError when files and
+    sets do not match or a labelled bar has no features.
     """
     if len(features) != len(sets) * len(labels):
         raise StudyError(
             f"{len(features)} feature files for {len(sets)} sets and {len(labels)} periods: one each is needed"
         )
     known = read_labels(labels)
-    found = read_features(features, sets, peers=peers, timestamp=known.timestamp)
+    found = read_features(features, sets, panels=panels, timestamp=known.timestamp)
     return Rows(known.timestamp, known.t1, known.y, known.forward_return, found.x, found.names)
 
 
@@ -71,12 +71,13 @@ def read_labels(files):
     return labels
 
 
-def read_features(files, sets, *, peers=(), timestamp=None):
+def read_features(files, sets, *, panels=None, timestamp=None):
     """The :class:`Features` of some sets, side by side, at the stamps ``timestamp`` (default: those of the first set).
 
-    ``files``: set by set, each by period. Files of a panel set lie in a folder ``panel``; of their columns
-    ``{symbol}__{feature}`` those of ``peers`` are taken, peer by peer. Raises StudyError when a stamp is missing in a
-    set, a name comes twice, a panel set is used without peers, or a value is infinite.
+    ``files``: set by set, each by period. Files of a panel set lie in a folder ``panel`` and have columns
+    ``{symbol}__{feature}``; ``panels`` says for each such set whose are taken: a list of peers (peer by peer, under
+    these names), or one symbol, the target (under the name ``{feature}``). Raises StudyError when a stamp is missing in
+    a set, a name comes twice, a panel set is used without peers, or a value is infinite.
     """
     if not sets or len(files) % len(sets):
         raise StudyError(f"{len(files)} feature files cannot be shared out to {len(sets)} sets")
@@ -84,13 +85,13 @@ def read_features(files, sets, *, peers=(), timestamp=None):
     blocks, names = [], []
     for number, name in enumerate(sets):
         own = files[number * periods : (number + 1) * periods]
-        columns = _columns(own[0], name, peers)
+        columns = _columns(own[0], name, (panels or {}).get(name, []))
         table = _read(own, ["timestamp", *columns])
         stamps = table["timestamp"].to_numpy()
         _check_order(stamps, own)
         timestamp = stamps if timestamp is None else timestamp
         blocks.append(np.column_stack([table[each].to_numpy() for each in columns])[_places(stamps, timestamp, name)])
-        names += columns
+        names += columns.values()
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise StudyError(
@@ -102,23 +103,30 @@ def read_features(files, sets, *, peers=(), timestamp=None):
 
 
 def read_column(files, name):
-    """``(timestamp, values)`` of one feature in files by period."""
+    """``(timestamp, values)`` of one column of files by period. Raises StudyError where they do not have it."""
+    if name not in pq.read_schema(files[0]).names:
+        raise StudyError(
+            f"{files[0]} has no column {name}: what it needs (see the log of its job) is not there; leave it out of "
+            "`meta.extra` or give the market what it needs"
+        )
     table = _read(files, ["timestamp", name])
     return table["timestamp"].to_numpy(), table[name].to_numpy()
 
 
-def _columns(file, name, peers):
-    """The feature columns to take from a set's files."""
+def _columns(file, name, symbols):
+    """``{column: name of the feature}`` of what is to be taken from a set's files."""
     columns = [each for each in pq.read_schema(file).names if each != "timestamp"]
     if Path(file).parent.name != "panel":
-        return columns
-    if not peers:
+        return dict(zip(columns, columns, strict=True))
+    if not symbols:
         raise StudyError(f"feature set '{name}' has columns for each peer, and the ensemble has no `peers`: name some")
-    chosen = [[each for each in columns if each.startswith(f"{peer}__")] for peer in peers]
-    for peer, own in zip(peers, chosen, strict=True):
+    chosen = {}
+    for symbol in [symbols] if isinstance(symbols, str) else symbols:
+        own = [each for each in columns if each.startswith(f"{symbol}__")]
         if not own:
-            raise StudyError(f"{file} has no columns {peer}__...: is {peer} a symbol of this market?")
-    return [each for own in chosen for each in own]
+            raise StudyError(f"{file} has no columns {symbol}__...: is {symbol} a symbol of this market?")
+        chosen |= {each: each.removeprefix(f"{symbol}__") if isinstance(symbols, str) else each for each in own}
+    return chosen
 
 
 def _read(files, columns):

@@ -13,7 +13,7 @@ def main(job):
     """Score the labelled rows of the hold-out with every base model and with the meta-model on top."""
     params, meta = job.params, read_json(job.input.meta)
     sets = list(dict.fromkeys(each for own in params.sets for each in own))
-    table = rows.load(job.input.features, sets, job.input.labels, peers=params.peers)
+    table = rows.load(job.input.features, sets, job.input.labels, panels=params.panels)
     held = folds.window_rows(params.window, table.timestamp, table.t1)
     if not len(held):
         raise StudyError(

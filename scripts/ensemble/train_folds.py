@@ -16,7 +16,7 @@ from scripts.ensemble.blocks import train_block
 def main(job):
     """Read the block's rows, train fold after fold, write models, predictions and index."""
     params, kind = job.params, models.load(job.params.kind)
-    table = rows.load(job.input.features, params.sets, job.input.labels, peers=params.peers)
+    table = rows.load(job.input.features, params.sets, job.input.labels, panels=params.panels)
     trained, entries, said = [], [], time.monotonic()
     with replacing(job.output.folds) as folder:
         folder.mkdir()

@@ -20,7 +20,7 @@ def main(job):
     stack, session = onnx.load(job.input.ensemble), open_session(job.input.ensemble)
     features = json.loads(session.get_modelmeta().custom_metadata_map["features"])
     native = native_stack(job, features)
-    table = rows.load(job.input.features, params.sets, job.input.labels, peers=params.peers)
+    table = rows.load(job.input.features, params.sets, job.input.labels, panels=params.panels)
     missing = sorted(set(features) - set(table.names))
     if missing:
         raise StudyError(

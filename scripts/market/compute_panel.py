@@ -3,7 +3,7 @@
 from scripts.common.atomic import write_table
 from scripts.common.job import run
 from scripts.common.periods import bounds
-from scripts.market import bars, features
+from scripts.market import bars, features, panel_inputs
 from scripts.market.resampling import resample
 
 
@@ -14,7 +14,8 @@ def main(job):
     for symbol, path in zip(job.params.symbols, job.input.bars, strict=True):
         own = bars.read(path, job.params.start, end)
         panel[symbol] = resample(own, job.params.timeframe, job.wildcards.timeframe)
-    table = features.load(job.wildcards.features).compute(panel)
+    inputs = panel_inputs.read(job.params.inputs, job.input, panel, job.wildcards.timeframe)
+    table = features.load(job.wildcards.features).compute(panel, **inputs)
     write_table(job.output[0], table[table["timestamp"] >= start].reset_index(drop=True))
 
 

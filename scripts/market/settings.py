@@ -122,6 +122,14 @@ class Checks(Settings):
     )
 
 
+class Groups(Settings):
+    """The groups of firms that a symbol belongs to: names of your choice."""
+
+    sector: str | None = Field(None, description="the widest group")
+    industry: str | None = Field(None, description="a part of the sector")
+    subindustry: str | None = Field(None, description="a part of the industry")
+
+
 class Market(Settings):
     """One market: symbols that share a source, a timeframe and a calendar."""
 
@@ -136,6 +144,19 @@ class Market(Settings):
         "quarter", description="the grain of feature files and rebuilds"
     )
     checks: Checks = Field(Checks(), description="what counts as a defect")
+    industries: dict[Name, Groups] | str | None = Field(
+        None,
+        description="groups of the symbols, or a csv with symbol, sector, industry, subindustry; null: formulas that "
+        "neutralise by group are left out of the features",
+    )
+    benchmark: Name | None = Field(
+        None, description="a symbol of the market that formulas compare with; null: those formulas are left out"
+    )
+    factors: str | None = Field(
+        None,
+        description="a csv with date, mkt, smb, hml: daily Fama-French factors as fractions; null: formulas that use "
+        "them are left out",
+    )
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -147,6 +168,12 @@ class Market(Settings):
             raise ValueError(f"unseen: {self.unseen} of {len(self.symbols)} symbols leaves none to train on")
         if self.source.kind == "binance" and not (self.span.start and self.span.end):
             raise ValueError("span: a binance source needs a start and an end, which say what to download")
+        if self.benchmark and self.benchmark not in self.symbols:
+            raise ValueError(f"benchmark: '{self.benchmark}' is none of the market's symbols; add it to them")
+        if isinstance(self.industries, dict):
+            lacking = [symbol for symbol in self.symbols if symbol not in self.industries]
+            if lacking:
+                raise ValueError(f"industries: {', '.join(lacking)} have none; name the groups of every symbol")
         return self
 
     @property

@@ -88,7 +88,7 @@ def verify_job(folder, files, ensemble, **changed):
         "models": list(MODELS),
         "kinds": list(MODELS.values()),
         "sets": ["technical", "cross"],
-        "peers": [],
+        "panels": {},
         "extra": EXTRA,
         "extra_sets": ["cross"],
         "tolerance": 1e-6,

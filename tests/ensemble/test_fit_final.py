@@ -31,7 +31,7 @@ def job_for(folder, table, kind, rounds=((9, 30), (12, 14))):
             "kind": kind,
             "settings": builders.SETTINGS[kind],
             "sets": ["technical"],
-            "peers": [],
+            "panels": {},
             "window": WINDOW,
             "seed": 7,
         },

@@ -43,7 +43,13 @@ def job(tmp_path):
     return Job(
         input={"oof": paths, "indexes": indexes, "labels": labels, "extras": [*features, *features]},
         output=[str(tmp_path / "oof.parquet")],
-        params={"models": ["lgb", "xgb"], "blocks": BLOCKS, "extra": ["f1", "f2"], "extra_sets": ["technical"] * 2},
+        params={
+            "models": ["lgb", "xgb"],
+            "blocks": BLOCKS,
+            "extra": ["f1", "f2"],
+            "extra_sets": ["technical"] * 2,
+            "extra_columns": ["f1", "f2"],
+        },
     )
 
 

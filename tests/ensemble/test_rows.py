@@ -40,13 +40,35 @@ def test_of_a_panel_the_peers_columns_are_taken_in_the_peers_order(tmp_path):
     (tmp_path / "panel").mkdir()
     panel.to_parquet(tmp_path / "panel" / "2021-01.parquet", index=False)
     files, sets = [*features, str(tmp_path / "panel" / "2021-01.parquet")], ["technical", "cross_asset"]
-    read = rows.load(files, sets, labels, peers=["ETH", "BTC"])
+    read = rows.load(files, sets, labels, panels={"cross_asset": ["ETH", "BTC"]})
     assert read.names[2:] == ["ETH__ret_1", "ETH__hvol_24", "BTC__ret_1", "BTC__hvol_24"]
     np.testing.assert_array_equal(read.x[0, 2:], [2, 3, 0, 1])
     with pytest.raises(StudyError, match="no `peers`"):
         rows.load(files, sets, labels)
     with pytest.raises(StudyError, match="SOL__"):
-        rows.load(files, sets, labels, peers=["BTC", "SOL"])
+        rows.load(files, sets, labels, panels={"cross_asset": ["BTC", "SOL"]})
+
+
+def test_of_a_panel_about_the_target_its_own_columns_are_taken_under_their_own_names(tmp_path):
+    table = builders.rows(300, features=2)
+    features, labels = builders.write_market(tmp_path, table)
+    panel = pd.DataFrame({"timestamp": builders.stamps(table.timestamp)})
+    for number, column in enumerate(
+        ["BTC__alpha101_001", "ETH__alpha101_001", "ETH__alpha101_002", "ETHW__alpha101_001"]
+    ):
+        panel[column] = np.float32(number)
+    (tmp_path / "panel").mkdir()
+    panel.to_parquet(tmp_path / "panel" / "2021-01.parquet", index=False)
+    files = [*features, str(tmp_path / "panel" / "2021-01.parquet")]
+    read = rows.load(files, ["technical", "alpha101"], labels, panels={"alpha101": "ETH"})
+    assert read.names[2:] == ["alpha101_001", "alpha101_002"]
+    np.testing.assert_array_equal(read.x[0, 2:], [1, 2])
+    with pytest.raises(StudyError, match="SOL__"):
+        rows.load(files, ["technical", "alpha101"], labels, panels={"alpha101": "SOL"})
+    _, values = rows.read_column(files[-1:], "ETH__alpha101_002")
+    assert set(values) == {2.0}
+    with pytest.raises(StudyError, match="no column ETH__alpha101_003.*meta.extra"):
+        rows.read_column(files[-1:], "ETH__alpha101_003")
 
 
 def test_defects_are_errors_that_say_where(tmp_path):

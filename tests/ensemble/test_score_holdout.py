@@ -31,7 +31,7 @@ def study(folder):
         index = str(folder / f"{name}.index.json")
         write_json(index, {"folds": [{"rounds": 20}]})
         output = {"model": str(folder / f"{name}.{models.load(kind).EXTENSION}"), "card": str(folder / f"{name}.json")}
-        params = {"kind": kind, "settings": builders.SETTINGS[kind], "sets": SETS[name], "peers": [], "window": WINDOW}
+        params = {"kind": kind, "settings": builders.SETTINGS[kind], "sets": SETS[name], "panels": {}, "window": WINDOW}
         given = {"features": files, "labels": labels[months], "indexes": [index]}
         fit_final.main(Job(input=given, output=output, params=params | {"seed": 7}, wildcards={"model": name}))
         final["models"].append(output["model"])
@@ -48,7 +48,7 @@ def study(folder):
             "models": list(KINDS),
             "kinds": list(KINDS.values()),
             "sets": list(SETS.values()),
-            "peers": [],
+            "panels": {},
             "window": HOLDOUT,
             "extra": ["f3"],
         },

@@ -47,7 +47,7 @@ def job_for(folder, table, kind="lightgbm", own=slice(None), **changed):
             "kind": kind,
             "settings": builders.SETTINGS[kind],
             "sets": ["technical"],
-            "peers": [],
+            "panels": {},
             "windows": windows(table, **changed)[own],
             "seed": 7,
         },

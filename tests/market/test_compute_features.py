@@ -7,11 +7,13 @@ from scripts.common.job import Job
 from scripts.common.periods import bounds, iso
 from scripts.common.timeframes import span_of
 from scripts.market import compute_features, compute_panel
-from scripts.market.features import cross_asset, technical
+from scripts.market import features as feature_sets
+from scripts.market.features import technical
 from scripts.market.resampling import resample
 from tests.market.random_bars import assert_same, random_bars
 
 SYMBOLS = ["AAA", "BBB"]
+SETS = [(name, feature_sets.load(name).SCOPE) for name in feature_sets.available()]
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +26,18 @@ def history(tmp_path_factory):
     return folder, bars
 
 
-def computed(history, tmp_path, module, features, timeframe, period, symbol="AAA"):
+def computed(history, tmp_path, module, features, timeframe, period, symbol="AAA", inputs=None):
     """What a job writes, and the path of it."""
     folder, _ = history
     panel = module is compute_panel
-    start = bounds(period)[0] - span_of({"technical": 640, "cross_asset": 120}[features], timeframe, "always")
+    start = bounds(period)[0] - span_of(feature_sets.load(features).LOOKBACK, timeframe, "always")
     output = tmp_path / f"{period}.parquet"
     paths = [str(folder / f"{each}.parquet") for each in SYMBOLS]
     module.main(
         Job(
             input={"bars": paths if panel else str(folder / f"{symbol}.parquet")},
             output=[str(output)],
-            params={"start": iso(start), "timeframe": "1h", "symbols": SYMBOLS, "digests": []},
+            params={"start": iso(start), "timeframe": "1h", "symbols": SYMBOLS, "digests": [], "inputs": inputs or {}},
             wildcards={"features": features, "timeframe": timeframe, "symbol": symbol, "period": period},
         )
     )
@@ -47,19 +49,31 @@ def inside(table, period):
     return table[(table["timestamp"] >= start) & (table["timestamp"] < end)]
 
 
+@pytest.mark.parametrize("name", [name for name, scope in SETS if scope == "symbol"])
 @pytest.mark.parametrize("timeframe", ["1h", "4h"])
 @pytest.mark.parametrize("period", ["2021-01", "2021-05", "2021-Q2"])
-def test_a_period_of_features_is_that_part_of_the_whole_history(history, tmp_path, timeframe, period):
-    written = pd.read_parquet(computed(history, tmp_path, compute_features, "technical", timeframe, period))
-    bars = resample(history[1]["AAA"], "1h", timeframe)
-    whole = technical.compute(bars).assign(timestamp=bars["timestamp"])[["timestamp", *technical.names()]]
+def test_a_period_of_features_is_that_part_of_the_whole_history(history, tmp_path, name, timeframe, period):
+    written = pd.read_parquet(computed(history, tmp_path, compute_features, name, timeframe, period))
+    bars, module = resample(history[1]["AAA"], "1h", timeframe), feature_sets.load(name)
+    whole = module.compute(bars)
+    whole.insert(0, "timestamp", bars["timestamp"])
     assert_same(written, inside(whole, period))
 
 
+@pytest.mark.parametrize("name", [name for name, scope in SETS if scope == "panel"])
 @pytest.mark.parametrize("period", ["2021-02", "2021-05"])
-def test_a_period_of_a_panel_is_that_part_of_the_whole_history(history, tmp_path, period):
-    written = pd.read_parquet(computed(history, tmp_path, compute_panel, "cross_asset", "1h", period))
-    assert_same(written, inside(cross_asset.compute(history[1]), period))
+def test_a_period_of_a_panel_is_that_part_of_the_whole_history(history, tmp_path, name, period):
+    written = pd.read_parquet(computed(history, tmp_path, compute_panel, name, "1h", period))
+    assert_same(written, inside(feature_sets.load(name).compute(history[1]), period))
+
+
+def test_optional_inputs_of_a_market_reach_the_set(history, tmp_path):
+    groups = {symbol: {"sector": "x", "industry": "y", "subindustry": "z"} for symbol in SYMBOLS}
+    inputs = {"industries": groups, "benchmark": "BBB"}
+    whole = feature_sets.load("alpha191").compute(history[1], industries=groups, benchmark=history[1]["BBB"])
+    written = pd.read_parquet(computed(history, tmp_path, compute_panel, "alpha191", "1h", "2021-05", inputs=inputs))
+    assert_same(written, inside(whole, "2021-05"))
+    assert "AAA__alpha191_075" in written
 
 
 def test_a_period_before_the_first_bar_is_an_empty_table_with_all_columns(history, tmp_path):

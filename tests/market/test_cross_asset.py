@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.common.periods import bounds
 from scripts.market.features import cross_asset
-from tests.market.random_bars import assert_same, flat_bars, random_bars, real_bars
+from tests.market.random_bars import assert_same, flat_bars, random_bars
 
 
 @pytest.fixture(scope="module")
@@ -25,45 +24,10 @@ def table(panel):
     return cross_asset.compute(panel)
 
 
-def between(panel, start, end):
-    return {s: bars[(bars["timestamp"] >= start) & (bars["timestamp"] < end)] for s, bars in panel.items()}
-
-
-def assert_periods_equal_the_whole(panel, names):
-    whole = cross_asset.compute(panel)
-    for name in names:
-        start, end = bounds(name)
-        part = cross_asset.compute(between(panel, start - pd.Timedelta(hours=cross_asset.LOOKBACK), end))
-        inside = (whole["timestamp"] >= start) & (whole["timestamp"] < end)
-        assert inside.any()
-        assert_same(part[part["timestamp"] >= start], whole[inside])
-
-
 def test_each_symbol_has_seven_columns_in_the_order_of_the_panel(panel, table):
     assert len(cross_asset.names()) == 7
     assert list(table) == ["timestamp"] + [f"{symbol}__{name}" for symbol in panel for name in cross_asset.names()]
     assert set(table.dtypes[1:]) == {np.dtype("float32")}
-
-
-def test_rows_are_the_union_of_all_stamps(table):
-    assert_same(table[["timestamp"]], random_bars(3000)[["timestamp"]])
-
-
-def test_deleting_the_future_changes_nothing(panel, table):
-    for end in (1, 60, 1050, 2403):
-        cut = table["timestamp"][end]
-        past = {s: bars[bars["timestamp"] < cut] for s, bars in panel.items()}
-        assert_same(cross_asset.compute(past), table[:end])
-
-
-def test_periods_equal_the_whole_history_with_late_symbols_and_missing_bars(panel):
-    assert_periods_equal_the_whole(panel, ["2021-01", "2021-02", "2021-03", "2021-04"])
-
-
-def test_periods_of_five_real_years_equal_the_whole_history():
-    panel = {symbol: real_bars(f"crypto_1h/{symbol}") for symbol in ("ETHUSDT", "BTCUSDT", "SOLUSDT", "BNBUSDT")}
-    quarters = [f"{year}-Q{quarter}" for year in range(2020, 2026) for quarter in range(1, 5)]
-    assert_periods_equal_the_whole(panel, quarters)
 
 
 def test_a_symbol_is_unknown_before_its_first_bar_and_where_it_misses_one(panel, table):
@@ -112,8 +76,3 @@ def test_flat_silent_and_absent_symbols_give_no_infinity_and_no_warning():
     assert not np.isinf(table.drop(columns="timestamp").to_numpy()).any()
     assert table["FLAT__panel_corr_72"].isna().all()
     assert table[[f"NONE__{name}" for name in cross_asset.names()]].isna().all().all()
-
-
-def test_a_panel_without_bars_has_its_columns_and_no_rows(panel, table):
-    empty = cross_asset.compute({symbol: bars[:0] for symbol, bars in panel.items()})
-    assert_same(empty, table[:0])

@@ -10,6 +10,7 @@ import numpy as np
 from scripts.market import windows
 
 SCOPE = "panel"
+OF = "peers"
 # 73 bars are looked at; the rest is to spare for bars that a symbol misses.
 LOOKBACK = 120
 
