@@ -24,6 +24,7 @@ if not workflow.overwrite_configfiles:
 
 try:
     study = read_study(config)
+    study.check_environment()
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 # The canonical form: 0.10 and 0.1, key order and --config strings make no difference to any rule.
@@ -32,11 +33,9 @@ config.update(study.model_dump(mode="json"))
 code = Code(ROOT, ROOT / "envs" / "requirements.txt")
 
 
-include: "rules/common.smk"
-include: "rules/plans.smk"
-include: "rules/market.smk"
-include: "rules/ensemble.smk"
-include: "rules/report.smk"
+for part in ("common", "corpus_plans", "plans", "market", "ensemble", "corpus", "report"):
+
+    include: f"rules/{part}.smk"
 
 
 rule all:

@@ -31,6 +31,10 @@ wildcard_constraints:
     target=r"[A-Za-z0-9_.-]+",
     model=r"[A-Za-z0-9_.-]+",
     block=r"b\d\d\d+",
+    corpus=r"[A-Za-z0-9_.-]+",
+    part=r"[A-Za-z0-9_.-]+",
+    format=r"messages|preferences|prompts",
+    phase=r"[A-Za-z0-9_.-]+",
 
 
 def script_of(rule):
@@ -120,6 +124,21 @@ def source_files(wildcards):
 def source_code(wildcards):
     """The code of the market's kind of source."""
     return code.tokens(f"scripts/market/sources/{market_settings(wildcards).source.kind}.py")
+
+
+def panel_inputs(wildcards):
+    """The market's optional inputs that a feature set takes: their values, or True for a file."""
+    settings, taken = market_settings(wildcards), feature_sets.inputs(wildcards.features)
+    values = settings.model_dump(mode="json", include=set(taken))
+    files = {name: True for name in taken if panel_file(wildcards, name)}
+    return {name: value for name, value in (values | files).items() if value is not None}
+
+
+def panel_file(wildcards, name):
+    """The file of an optional input of the market, where it is one and the feature set takes it."""
+    value = getattr(market_settings(wildcards), name)
+    taken = name != "benchmark" and name in feature_sets.inputs(wildcards.features)
+    return [os.path.expandvars(value)] if taken and isinstance(value, str) else []
 
 
 def feature_digests(wildcards, symbols):

@@ -126,6 +126,15 @@ def extra_sets(wildcards):
     return [feature_sets.owner(extra, settings.feature_sets, peers) for extra in settings.meta.extra]
 
 
+def extra_columns(wildcards):
+    """The columns that hold the meta-model's extra inputs: a panel's have the symbol before them."""
+    extras, target = stack_settings(wildcards).meta.extra, wildcards.target
+    return [
+        f"{target}__{extra}" if isinstance(panels_of(wildcards, [name]).get(name), str) else extra
+        for extra, name in zip(extras, extra_sets(wildcards), strict=True)
+    ]
+
+
 def extra_files(wildcards, periods):
     """The feature files that hold the meta-model's extra inputs, extra by extra, each by period."""
     market = study.ensembles[wildcards.ensemble].market
@@ -225,9 +234,11 @@ def sets_of(wildcards):
     return list(stack_settings(wildcards).models[wildcards.model].features)
 
 
-def peers_of(wildcards):
-    """The symbols whose cross-asset features a model may use, if it uses any."""
-    return list(study.ensembles[wildcards.ensemble].peers)
+def panels_of(wildcards, sets):
+    """Whose columns of the panel sets among `sets` are used: those of the peers (a list) or the target's (its name)."""
+    peers = list(study.ensembles[wildcards.ensemble].peers)
+    panels = [each for each in sets if feature_sets.load(each).SCOPE == "panel"]
+    return {each: peers if feature_sets.of_peers(each) else wildcards.target for each in panels}
 
 
 def meta_code(wildcards):
@@ -281,9 +292,22 @@ def stack_files(wildcards):
     return files + [f"{figures}/{name}.svg" for name in shown]
 
 
+def corpus_files(corpus):
+    """All artifacts of one corpus."""
+    wildcards = Wildcards(fromdict={"corpus": corpus})
+    folder = CORPUS.format(corpus=corpus)
+    parts = [f"{folder}/parts/{part}.{kind}" for part in study.corpora[corpus].parts for kind in ("jsonl", "json")]
+    phases = phase_files(wildcards, "jsonl") + phase_files(wildcards, "json")
+    made = [f"{folder}/{name}" for name in ("checks.json", "card.json", "README.md")]
+    return parts + split_files(wildcards) + phases + benchmark_files(wildcards) + made
+
+
 def artifacts(wildcards):
     """Every file that must be missed when it is gone."""
     files = [file for market in study.markets for file in market_files(market)]
     for each in stacks():
         files += stack_files(Wildcards(fromdict=each))
+    files += [file for corpus in study.corpora for file in corpus_files(corpus)]
+    if study.corpora:
+        files += [f"{RESULTS}/corpus/formulas.json", f"{REPORT}/corpora.html", f"{REPORT}/corpora.csv"]
     return list(dict.fromkeys(files + [f"{REPORT}/{name}" for name in ("gates.html", "gates.csv", "overview.html")]))

@@ -237,6 +237,47 @@ rule summarize_study:
         "../scripts/report/summarize_study.py"
 
 
+rule tabulate_corpora:
+    input:
+        checks=[f"{CORPUS}/checks.json".format(corpus=corpus) for corpus in study.corpora],
+        accounts=[
+            f"{CORPUS}/parts/{part}.json".format(corpus=corpus)
+            for corpus, settings in study.corpora.items()
+            for part in settings.parts
+        ],
+        phases=[
+            f"{CORPUS}/phases/{phase}.json".format(corpus=corpus)
+            for corpus, settings in study.corpora.items()
+            for phase in settings.curriculum.phases
+        ],
+        catalogue=f"{RESULTS}/corpus/formulas.json",
+    output:
+        html=report(
+            f"{REPORT}/corpora.html",
+            caption="../resources/captions/corpora.rst",
+            category="4 Corpus",
+            labels={"shows": "corpora and formulas"},
+        ),
+        csv=f"{REPORT}/corpora.csv",
+    log:
+        f"{LOGS}/tabulate_corpora.log",
+    benchmark:
+        f"{BENCHMARKS}/tabulate_corpora.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        corpora={
+            name: {"parts": list(each.parts), "phases": list(each.curriculum.phases)}
+            for name, each in study.corpora.items()
+        },
+    script:
+        "../scripts/report/tabulate_corpora.py"
+
+
 rule write_manifest:
     input:
         artifacts,

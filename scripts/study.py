@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import sys
 from typing import Literal
 
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from scripts.common.errors import StudyError
 from scripts.common.settings import Name, Settings, explain
 from scripts.common.timeframes import duration
+from scripts.corpus.settings import Corpus
 from scripts.ensemble.settings import Ensemble
 from scripts.market import features
 from scripts.market.settings import Market
@@ -31,6 +33,7 @@ class Study(Settings):
     )
     markets: dict[Name, Market] = Field({}, description="stage market: bars and where they come from")
     ensembles: dict[Name, Ensemble] = Field({}, description="stage ensemble: models, stack and gates")
+    corpora: dict[Name, Corpus] = Field({}, description="stage corpus: text datasets, curricula and benchmarks")
     report: Report = Field(Report(), description="stage report")
 
     @model_validator(mode="before")
@@ -53,6 +56,9 @@ class Study(Settings):
     @model_validator(mode="after")
     def _references(self):
         mistakes = [text for name, each in self.ensembles.items() for text in self._mistakes(f"ensembles.{name}", each)]
+        mistakes += [
+            text for name, each in self.corpora.items() for text in self._corpus_mistakes(f"corpora.{name}", each)
+        ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
@@ -92,6 +98,45 @@ class Study(Settings):
                 features.owner(each, stack.feature_sets, ensemble.peers)
             except StudyError as error:
                 yield f"{where}.meta.extra: {error}"
+
+    def _corpus_mistakes(self, where, corpus):
+        """What a corpus names that is not there."""
+        if corpus.market is None:
+            return
+        market = self.markets.get(corpus.market)
+        if market is None:
+            known = ", ".join(self.markets) or "none"
+            yield f"{where}.market: there is no market '{corpus.market}' (markets: {known})"
+            return
+        symbols = [] if corpus.symbols == "all" else corpus.symbols
+        for key, names in (("symbols", symbols), ("splits.entities", corpus.splits.entities)):
+            for symbol in names:
+                if symbol not in market.symbols:
+                    yield f"{where}.{key}: market '{corpus.market}' has no symbol '{symbol}'"
+                elif symbol not in market.seen:
+                    yield f"{where}.{key}: '{symbol}' is one of the market's unseen symbols, which no training reads"
+        if corpus.timeframe and duration(corpus.timeframe) % duration(market.timeframe):
+            yield f"{where}.timeframe: {corpus.timeframe} is no multiple of the market's {market.timeframe}"
+
+    def check_environment(self):
+        """Raise StudyError when a path names an environment variable that is not set.
+
+        Snakemake would take what is left of it for a wildcard, and plan as if there were nothing to do.
+        """
+        paths = {f"markets.{name}.source": each.source for name, each in self.markets.items()}
+        for name, corpus in self.corpora.items():
+            paths |= {f"corpora.{name}.parts.{key}": part for key, part in corpus.parts.items()}
+        for place, settings in paths.items():
+            path = getattr(settings, "path", "")
+            if "$" in os.path.expandvars(path):
+                raise StudyError(f"{place}.path: '{path}' names an environment variable that is not set; set it first")
+
+    def corpus_symbols(self, corpus):
+        """The symbols that a corpus's market rows come from."""
+        each = self.corpora[corpus]
+        if each.market is None:
+            return []
+        return list(self.markets[each.market].seen) if each.symbols == "all" else list(each.symbols)
 
     def targets(self, ensemble):
         """The symbols that an ensemble predicts."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import make_checkout, snakemake
+from tests.tiny import TALK, make_checkout, snakemake
 
 
 def pytest_addoption(parser):
@@ -22,3 +22,11 @@ def built(tmp_path_factory):
 def checkout(built, tmp_path):
     """A copy of the built checkout, to edit."""
     return Path(shutil.copytree(built, tmp_path / "checkout", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def talked(tmp_path_factory):
+    """A checkout whose tiny study of corpora has been built; tests copy it and never change it."""
+    folder = make_checkout(tmp_path_factory.mktemp("talked") / "checkout", TALK)
+    snakemake(folder)
+    return folder

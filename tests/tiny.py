@@ -61,6 +61,61 @@ STUDY = {
     },
 }
 
+# a study of the corpus stage alone, on the same bars
+TALK = {
+    "study": "tiny",
+    "seed": 7,
+    "markets": STUDY["markets"],
+    "corpora": {
+        "trading": {
+            "market": "made",
+            "symbols": ["AAA", "BBB"],
+            "parts": {
+                "candles": {"kind": "formulas", "samples": 60, "families": ["alpha158"]},
+                "volatilities": {
+                    "kind": "formulas",
+                    "samples": 60,
+                    "families": ["volatility"],
+                    "aspects": ["meaning", "failure"],
+                },
+                "states": {"kind": "features", "per_symbol": 30},
+                "decisions": {"kind": "trades", "per_symbol": 30},
+                "pairs": {"kind": "preferences", "per_symbol": 60},
+                "verifiable": {"kind": "rewards", "samples": 120, "families": ["alpha158"]},
+            },
+            "splits": {"validation": 0.1, "test": 0.2},
+        },
+        "wealth": {
+            "parts": {
+                "funds": {
+                    "kind": "domain",
+                    "domain": "investment",
+                    "easy": 40,
+                    "medium": 40,
+                    "hard": 40,
+                    "extreme": 40,
+                },
+                "estates": {"kind": "domain", "domain": "estate_planning", "easy": 90, "medium": 90},
+            },
+            "curriculum": {
+                "phases": {
+                    "A": {
+                        "samples": 20,
+                        "easy": 0.35,
+                        "medium": 0.35,
+                        "hard": 0.25,
+                        "extreme": 0.05,
+                        "order": "blocks",
+                    },
+                    "B": {"samples": 40, "easy": 0.2, "medium": 0.4, "hard": 0.3, "extreme": 0.1},
+                    "C": {"samples": 20, "easy": 0.1, "medium": 0.25, "hard": 0.35, "extreme": 0.3},
+                }
+            },
+            "benchmark": {"per_domain": 10},
+        },
+    },
+}
+
 
 def bars(symbol, months=MONTHS):
     """A seeded random walk of hourly bars; more months change no earlier one."""

@@ -146,4 +146,28 @@ def test_every_key_has_a_default_except_those_only_the_user_knows():
         "Ensemble.market",
         "Ensemble.models",
         "Split.test",
+        "Corpus.parts",
+        "FeatureRows.per_symbol",
+        "Formulas.samples",
+        "Phase.easy",
+        "Phase.extreme",
+        "Phase.hard",
+        "Phase.medium",
+        "Phase.samples",
+        "Preferences.per_symbol",
+        "Questions.domain",
+        "Rewards.samples",
+        "TextFiles.path",
+        "Trades.per_symbol",
     }
+
+
+def test_an_environment_variable_that_is_not_set_is_named(monkeypatch):
+    """Snakemake would take the rest of `${X}` for a wildcard and find nothing to do."""
+    monkeypatch.delenv("NO_SUCH_FOLDER", raising=False)
+    source = {"kind": "files", "path": "${NO_SUCH_FOLDER}/bars"}
+    found = read_study({"markets": {"mine": {"source": source, "symbols": ["A"]}}})
+    with pytest.raises(StudyError, match=r"markets.mine.source.path: '\$\{NO_SUCH_FOLDER\}/bars' names an environment"):
+        found.check_environment()
+    monkeypatch.setenv("NO_SUCH_FOLDER", "/data")
+    found.check_environment()
