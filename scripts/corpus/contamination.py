@@ -10,7 +10,7 @@ PERMUTATIONS = 128
 
 
 def find(training, benchmark, *, ngram, max_similarity):
-    """What benchmark and training share: ``{"exact": [...], "ngram": [...], "similar": [...]}`` of pairs of ids.
+    """What benchmark and training share: pairs of ids in the lists ``exact``, ``ngram`` and ``similar``.
 
     ``exact``: the same question, case and punctuation aside. ``ngram``: a run of ``ngram`` words of the benchmark's
     question that a training sample has, in its question or its answer. ``similar``: Jaccard similarity of the two questions

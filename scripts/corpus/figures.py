@@ -135,9 +135,9 @@ def question(name, steps, work, accept=None, parameters=(), names=(), **inputs):
     """A :class:`Question` of a function that works on its inputs.
 
     ``work(**values)`` gives ``(value, unit, names of the steps, {name: text})``: the texts of all steps may use what it
-    says, the inputs as they are shown, and ``value``. Or ``(value, unit, {step: {name: text}})``: each step has texts of
-    its own. ``inputs``: for every input its :class:`Input`; they are drawn again until ``accept(**values)``. A number is
-    kept as it is written.
+    says, the inputs as they are shown, and ``value``. Or ``(value, unit, {step: {name: text}})``: each step has texts
+    of its own. ``inputs``: for every input its :class:`Input`; they are drawn again until ``accept(**values)``. A
+    number is kept as it is written.
     """
 
     def draw(rng):

@@ -1,4 +1,4 @@
-"""Wordings of questions and answers: ``resources/templates/domains/<domain>.yaml``, see ``scripts.corpus.questions``."""
+"""Wordings of questions and answers: ``resources/templates/domains/<domain>.yaml`` (``scripts.corpus.questions``)."""
 
 import functools
 import string
