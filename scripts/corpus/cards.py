@@ -1,5 +1,6 @@
 """Cards of a corpus: Croissant for machines (MLCommons, Croissant format 1.0), a README for people."""
 
+from scripts.corpus.questions import DIFFICULTIES
 from scripts.corpus.samples import FORMATS, SPLITS
 
 CONTEXT = {
@@ -133,7 +134,8 @@ def page(name, accounts, sizes, phases, checks, settings, source, missing):
     ]
     for each in accounts:
         figures = checks["figures"]["parts"][each["part"]]
-        mix = ", ".join(f"{number:,} {difficulty}" for difficulty, number in each["difficulty"].items())
+        known = [difficulty for difficulty in DIFFICULTIES if difficulty in each["difficulty"]]
+        mix = ", ".join(f"{each['difficulty'][difficulty]:,} {difficulty}" for difficulty in known)
         apart = ", ".join(f"{number:,} {reason}" for reason, number in figures["defects"].items()) or "none"
         skeletons = figures["skeletons"]["skeletons"]
         lines.append(f"| {each['part']} | {each['kind']} | {each['samples']:,} | {skeletons:,} | {apart} | {mix} |")
@@ -156,7 +158,8 @@ def _curriculum(phases):
         return []
     lines = ["", "## Curriculum", "", "| phase | difficulty | wanted | there | taken |", "|---|---|---|---|---|"]
     for each in phases:
-        for difficulty, bucket in each["buckets"].items():
+        for difficulty in DIFFICULTIES:
+            bucket = each["buckets"][difficulty]
             figures = " | ".join(f"{bucket[key]:,}" for key in ("wanted", "available", "taken"))
             lines.append(f"| {each['phase']} | {difficulty} | {figures} |")
     moved = [

@@ -13,9 +13,9 @@ def find(training, benchmark, *, ngram, max_similarity):
     """What benchmark and training share: pairs of ids in the lists ``exact``, ``ngram`` and ``similar``.
 
     ``exact``: the same question, case and punctuation aside. ``ngram``: a run of ``ngram`` words of the benchmark's
-    question that a training sample has, in its question or its answer. ``similar``: Jaccard similarity of the two questions
-    (sets of runs of three words) above ``max_similarity``; candidates come from MinHash, and are then measured
-    exactly. Each list has pairs (benchmark id, training id), one for each benchmark question concerned.
+    question that a training sample has, in its question or its answer. ``similar``: Jaccard similarity of the two
+    questions (sets of runs of three words) above ``max_similarity``; candidates come from MinHash, and are then
+    measured exactly. Each list has pairs (benchmark id, training id), one for each benchmark question concerned.
     """
     questions = {each["meta"]["id"]: words(prompt_of(each)) for each in training}
     texts = {each["meta"]["id"]: words("\n".join([prompt_of(each), *answers_of(each)])) for each in training}

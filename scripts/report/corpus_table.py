@@ -51,9 +51,11 @@ def _part(account, figures):
 
 
 def _phase(account):
+    # JSON files have their keys in alphabetical order
+    found = [account["buckets"][difficulty] for difficulty in PHASE_HEAD[3:7]]
     buckets = [
         f"{each['taken']:,} of {each['wanted']:,}" if each["taken"] != each["wanted"] else f"{each['taken']:,}"
-        for each in account["buckets"].values()
+        for each in found
     ]
     moved = html.lines(*(f"{each['samples']:,} {each['to']} for {each['from']}" for each in account["reallocated"]))
     return [account["phase"], f"{account['samples']:,}", account["order"], *buckets, moved or None]

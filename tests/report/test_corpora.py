@@ -58,7 +58,7 @@ CATALOGUE = {
 def make(folder, corpora):
     files = {"checks": CHECKS, "accounts": ACCOUNT, "phases": PHASE, "catalogue": CATALOGUE}
     for name, content in files.items():
-        (folder / f"{name}.json").write_text(json.dumps(content))
+        (folder / f"{name}.json").write_text(json.dumps(content, sort_keys=True))
     inputs = {name: [str(folder / f"{name}.json")] * bool(corpora) for name in ("checks", "accounts", "phases")}
     inputs["catalogue"] = str(folder / "catalogue.json")
     outputs = {"html": str(folder / "corpora.html"), "csv": str(folder / "corpora.csv")}
@@ -73,7 +73,7 @@ def test_verdict_reasons_and_figures_are_told(tmp_path):
     for said in ("Corpus forex", "refused", "pairs: skeletons is 4, limit 40", "2,550 tells the outcome", "27.00 %"):
         assert said in page
     assert "0.500 [0.470, 0.530]" in page and "0.520 [0.490, 0.550] on 900 later pairs" in page
-    assert "11 of 10" in page and "1 medium for hard" in page
+    assert "<td>10</td><td>11 of 10</td><td>9 of 10</td><td>0 of 10</td><td>1 medium for hard</td>" in page
     assert "<b>&" not in page and "&lt;b&gt;&amp;" in page
     assert "not applied" in page and "not_empty" not in page
     assert [row["name"] for row in rows] == ["skeletons", "not_empty", "masked_auc"]
