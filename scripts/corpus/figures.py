@@ -24,9 +24,9 @@ class Input:
 
 
 def rounded(value):
-    """``(value, decimals)``: two decimals from 10 on, three from 1 on, four below."""
+    """``(value, decimals)``: two decimals from 10 on, three from 1 on, four from 0.1 on, five below."""
     size = abs(value)
-    decimals = 2 if size >= 10 else 3 if size >= 1 else 4
+    decimals = 2 if size >= 10 else 3 if size >= 1 else 4 if size >= 0.1 else 5
     # a rounded value that has whole hundredths is written with two decimals; + 0.0 takes the sign off a zero
     value = round(value, decimals) + 0.0
     return value, 2 if round(value, 2) == value else decimals
