@@ -98,7 +98,10 @@ def _work_out(node, given):
         elif name in given:
             values[each] = given[name]
         elif each.operator in ARITHMETIC and all(argument in values for argument in each.arguments):
-            result = expressions.parse(_filled(each, values, repr))
+            try:
+                result = expressions.parse(_filled(each, values, repr))
+            except expressions.ExpressionError:  # the root of a negative number, say
+                return lines, None
             if not result.is_number or not np.isfinite(result.value):
                 return lines, None
             values[each] = result.value

@@ -23,8 +23,15 @@ from scripts.corpus.figures import (
 LOT = 100_000
 PIP = 0.0001
 PIP_OF_LOT = 10
-PAIRS = ("EUR/USD", "GBP/USD", "AUD/USD", "NZD/USD")
-RATE = Input(lambda rng, drawn: rng.randint(58_000, 136_000) / 100_000, "{:.5f}".format)
+# pairs and where their rates are drawn, in hundred-thousandths
+PAIRS = {
+    "EUR/USD": (98_000, 124_000),
+    "GBP/USD": (108_000, 142_000),
+    "AUD/USD": (58_000, 79_000),
+    "NZD/USD": (55_000, 74_000),
+}
+PAIR = choices(tuple(PAIRS))
+RATE = Input(lambda rng, drawn: rng.randint(*PAIRS[drawn["pair"]]) / 100_000, "{:.5f}".format)
 LOTS = Input(lambda rng, drawn: rng.randint(5, 900) / 100, "{:.2f}".format)
 
 
@@ -106,14 +113,14 @@ def _futures_margin(account, risk, ticks, tick, margin):
 
 
 QUESTIONS = (
-    question("pip_profit", 1, _pip_profit, names=("pair",), pair=choices(PAIRS), lots=LOTS, pips=wholes(6, 240)),
+    question("pip_profit", 1, _pip_profit, names=("pair",), pair=PAIR, lots=LOTS, pips=wholes(6, 240)),
     question(
         "effective_leverage",
         1,
         _effective_leverage,
         lambda units, price, equity: 1.2 < units * price / equity < 40,
         units=wholes(10_000, 900_000, 1_000),
-        price=RATE,
+        price=numbers(0.6, 1.4, 5),
         equity=amounts(3_000, 90_000, 50),
     ),
     question(
@@ -151,7 +158,7 @@ QUESTIONS = (
         _lots_by_risk,
         lambda pair, account, risk, stop: lots_within(account, risk, stop) >= 0.2,
         names=("pair",),
-        pair=choices(PAIRS),
+        pair=PAIR,
         account=amounts(4_000, 250_000, 100),
         risk=rates(0.25, 2.5),
         stop=wholes(12, 160),
@@ -174,7 +181,7 @@ QUESTIONS = (
         ),
         names=("pair",),
         side=choices(("long", "short")),
-        pair=choices(PAIRS),
+        pair=PAIR,
         lots=LOTS,
         rate=RATE,
         leverage=choices((20, 25, 30, 50, 100)),

@@ -22,7 +22,7 @@ from scripts.corpus.figures import (
     whole,
     wholes,
 )
-from scripts.corpus.topics.positions import LOT, LOTS, PAIRS, PIP_OF_LOT, RATE, lots_within
+from scripts.corpus.topics.positions import LOT, LOTS, PAIR, PIP_OF_LOT, RATE, lots_within
 
 YEAR = 360  # days, as interest on currencies is counted
 
@@ -166,7 +166,7 @@ QUESTIONS = (
         1,
         _spread_cost,
         names=("pair",),
-        pair=choices(PAIRS),
+        pair=PAIR,
         lots=LOTS,
         spread=numbers(0.2, 3.5, 1),
         trades=wholes(5, 240),
@@ -178,7 +178,8 @@ QUESTIONS = (
         lambda side, entry, stop, closed: (
             (stop < entry) == (side == "long")
             and abs(stop / entry - 1) > 0.01
-            and 0.3 < abs(closed - entry) / abs(entry - stop) < 6
+            and abs(_risk_multiple(side, entry, stop, closed)[0] - 2.5) < 3.7
+            and closed != entry
         ),
         side=choices(("long", "short")),
         entry=prices(20, 400),
@@ -237,7 +238,7 @@ QUESTIONS = (
         _carry,
         lambda pair, lots, price, base, quote, markup, nights: abs(base - quote - markup) > 0.2,
         names=("pair",),
-        pair=choices(PAIRS),
+        pair=PAIR,
         lots=LOTS,
         price=RATE,
         base=rates(0.25, 5.5),
@@ -273,7 +274,7 @@ QUESTIONS = (
             lots_within(account, risk, stop) >= 0.2 and abs(pips) > 4 * spread
         ),
         names=("pair",),
-        pair=choices(PAIRS),
+        pair=PAIR,
         account=amounts(5_000, 200_000, 250),
         risk=rates(0.25, 2.5),
         stop=wholes(12, 120),
