@@ -6,6 +6,8 @@ from pathlib import Path
 from scripts.common.errors import StudyError
 
 TARGETS = ("all", "plans")  # rules that make nothing themselves
+# as data flows through them
+STAGES = ("market", "forecast", "ensemble", "corpus", "llm", "decision", "release", "report")
 BEGIN, END = "<!-- rulegraph -->", "<!-- /rulegraph -->"
 
 
@@ -62,8 +64,8 @@ def ranks(rules, edges):
 
 
 def in_order(by_stage, rank):
-    """The stages by the rank of their first rule, and their rules by rank."""
-    order = sorted(by_stage, key=lambda stage: (min(rank[rule] for rule in by_stage[stage]), stage))
+    """The stages as data flows through them, others after them, and their rules by rank."""
+    order = sorted(by_stage, key=lambda stage: (STAGES.index(stage) if stage in STAGES else len(STAGES), stage))
     return {stage: sorted(by_stage[stage], key=lambda rule: (rank[rule], rule)) for stage in order}
 
 
