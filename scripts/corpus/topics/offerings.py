@@ -5,6 +5,7 @@ Company Act of 1940, as resources/parameters/securities_rules.yaml has them.
 """
 
 from scripts.corpus.figures import (
+    Input,
     amounts,
     cents,
     choices,
@@ -89,7 +90,7 @@ def _affiliate_limit(year, outstanding, volumes):
 def _affiliate_remainder(year, outstanding, volumes, sold, holding):
     limit, said = _volume(outstanding, volumes)
     available = limit - sold
-    said |= {"available": whole(available), "rest": whole(holding - available)}
+    said["available"] = whole(available)
     steps = ("share", "average", "greater", "available", "rest")
     return holding - available, "shares", steps, said
 
@@ -170,8 +171,8 @@ QUESTIONS = (
         _crowdfunding_limit,
         parameters=(FILE,),
         year=YEAR,
-        income=amounts(22_000, 320_000, 100),
-        worth=amounts(15_000, 1_300_000, 500),
+        income=Input(lambda rng, drawn: 100 * rng.randint(180, rng.choice((600, 3_200))), dollars),
+        worth=Input(lambda rng, drawn: 500 * rng.randint(6, rng.choice((120, 600, 2_600))), dollars),
     ),
     question(
         "accredited_worth",

@@ -128,11 +128,13 @@ def _trust_insurance(year, single, joint, trust, beneficiaries):
 
 def _wash_sale_basis(year, sold, cost, price, days, bought, paid):
     loss = round(cost - price, 2)
-    refused = bought * loss
-    value = paid + loss
+    washed = days <= rule("wash_sale_days")
+    carried = loss if washed else 0
+    refused = bought * carried
     said = {"loss": dollars(loss), "whole": dollars(sold * loss), "refused": dollars(refused)}
     said |= {"allowed": dollars(sold * loss - refused), "window": rule("wash_sale_days")}
-    return value, "USD", ("loss", "refused", "allowed", "basis"), said
+    said |= {"place": "within" if washed else "beyond", "carried": dollars(carried)}
+    return paid + carried, "USD", ("loss", "refused", "allowed", "basis"), said
 
 
 def _millions(value):
@@ -148,7 +150,9 @@ def _written(iso):
 
 
 def _late_day(rng, drawn):
-    return (_counted(drawn["quarter"]) + datetime.timedelta(rng.randint(2, 330))).isoformat()
+    """A weekday after the report was due: no report is filed at weekends."""
+    day = _counted(drawn["quarter"]) + datetime.timedelta(rng.randint(2, 400))
+    return (day - datetime.timedelta(max(day.weekday() - 4, 0))).isoformat()
 
 
 def _worth_asking(year, single, joint, trust, beneficiaries):
@@ -268,7 +272,7 @@ QUESTIONS = (
         sold=wholes(50, 1_500, 10),
         cost=prices(14, 220),
         price=near("cost", 0.55, 0.96),
-        days=wholes(3, 30),
+        days=wholes(3, 45),
         bought=wholes(20, 1_400, 10),
         paid=near("price", 0.85, 1.15),
     ),
