@@ -3,7 +3,8 @@
 Snakemake locks the folder while it runs; after a power cut or `kill -9` the lock stays and the next run refuses to
 start. It also marks the outputs of a job until it has recorded how they were made. `--rerun-incomplete` looks for
 such marks before checkpoints are known (9.27), so below a checkpoint it finds none: the files would stay without a
-record, and no later change of their params would be noticed. So they are removed here, and made again.
+record, and no later change of their params would be noticed. So they are removed here, and made again; and so is what
+the killed run wrote that has neither mark nor record, since a job can outlive the run that started it.
 """
 
 import os
@@ -31,7 +32,9 @@ def recover(folder=".", patience=600.0):
         if any(f"{STATE}/scripts" not in line for line in alive) or time.monotonic() > deadline:
             sys.exit("Another run is at work in this folder; wait for it or end it:\n  " + "\n  ".join(alive))
         time.sleep(1)
+    begun = min((file.stat().st_mtime for file in _files(locks)), default=float("inf"))
     removed = [name for mark in _files(marks) for name in [marked(marks, mark)] if _remove(Path(folder, name))]
+    removed += [name for name in unrecorded(folder, begun) if _remove(Path(folder, name))]
     for file in _files(locks) + _files(marks):
         file.unlink()
     return sorted(removed)
@@ -41,6 +44,22 @@ def marked(marks, mark):
     """The output that a mark below the folder ``marks`` stands for: base64, in folders where the name is long."""
     pieces = [piece.removeprefix("@") for piece in mark.relative_to(marks).parts]
     return urlsafe_b64decode("".join(pieces)).decode()
+
+
+def unrecorded(folder, since):
+    """The files below ``results`` written at or after ``since`` of which Snakemake has no record, as sorted paths.
+
+    Logs, benchmarks and the report page have none by nature; files in a recorded folder belong to its record.
+    """
+    records = Path(folder, STATE, "metadata")
+    known, found = {marked(records, file) for file in _files(records)}, []
+    for path in Path(folder, "results").rglob("*"):
+        name = path.relative_to(folder)
+        inside = name.parts[2:3] and name.parts[2] not in ("logs", "benchmarks", "report.html", "report.zip")
+        if inside and path.is_file() and path.name != ".snakemake_timestamp" and path.stat().st_mtime >= since:
+            if known.isdisjoint(each.as_posix() for each in (name, *name.parents)):
+                found.append(name.as_posix())
+    return sorted(found)
 
 
 def processes(folder):
