@@ -55,10 +55,11 @@ def unrecorded(folder, since):
     known, found = {marked(records, file) for file in _files(records)}, []
     for path in Path(folder, "results").rglob("*"):
         name = path.relative_to(folder)
+        if not path.is_file() or path.name == ".snakemake_timestamp" or path.stat().st_mtime < since:
+            continue
         inside = name.parts[2:3] and name.parts[2] not in ("logs", "benchmarks", "report.html", "report.zip")
-        if inside and path.is_file() and path.name != ".snakemake_timestamp" and path.stat().st_mtime >= since:
-            if known.isdisjoint(each.as_posix() for each in (name, *name.parents)):
-                found.append(name.as_posix())
+        if inside and known.isdisjoint(each.as_posix() for each in (name, *name.parents)):
+            found.append(name.as_posix())
     return sorted(found)
 
 
