@@ -15,7 +15,7 @@ rule survey_formulas:
         mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 5 * attempt,
     params:
-        formulas={family: catalogue.digest(family) for family in catalogue.families()},
+        formulas=lambda wc: {family: catalogue.digest(family) for family in catalogue.families()},
     script:
         "../scripts/corpus/survey_formulas.py"
 
