@@ -20,24 +20,16 @@ A file has ``family`` (its name), ``title``, ``entries``, and what holds for all
 Feature sets read the catalogue at planning time: an expression is parsed, and LaTeX rendered, only when asked for.
 """
 
-import hashlib
 import itertools
 import re
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from pathlib import Path
 
-import yaml
-
+from scripts.common import resources
 from scripts.common.errors import StudyError
 from scripts.market import notation
 
-try:
-    from yaml import CSafeLoader as Loader
-except ImportError:
-    from yaml import SafeLoader as Loader
-
-FOLDER = Path(__file__).parents[2] / "resources" / "formulas"
+FOLDER = resources.FOLDER / "formulas"
 DIFFICULTIES = ("easy", "medium", "hard", "extreme")
 FILE_KEYS = frozenset({"family", "title", "title_zh", "source", "source_zh", "variables", "entries"})
 TEXTS = ("id", "name", "latex", "expression", "function", "meaning", "fails", "source", "source_zh", "difficulty")
@@ -143,7 +135,7 @@ def definition(family):
 @cache
 def digest(family):
     """A short digest of a family's content, prose included, comments and layout left out."""
-    return hashlib.sha256(repr(_read(family)).encode()).hexdigest()[:16]
+    return resources.digest(_read(family))
 
 
 @cache
@@ -178,10 +170,7 @@ def _read(family):
     path = FOLDER / f"{family}.yaml"
     if not path.is_file():
         raise StudyError(f"there is no family of formulas '{family}'; there are: {', '.join(families()) or 'none'}")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    except yaml.YAMLError as error:
-        raise StudyError(f"{_place(family)} is no valid YAML: {error}") from None
+    content = resources.read(path, _place(family))
     _require(isinstance(content, dict), family, None, "is no mapping: it needs family, title and entries")
     _require(
         not set(content) - FILE_KEYS, family, None, f"unknown keys {sorted(set(content) - FILE_KEYS)}: remove them"

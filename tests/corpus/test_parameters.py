@@ -17,8 +17,6 @@ FILES = sorted(each.stem for each in parameters.FOLDER.glob("*.yaml"))
 FIGURES = [(file, name) for file in FILES for name in parameters.load(file)["figures"]]
 QUESTIONS = [(name, each) for name in domains.available() for each in domains.load(name).QUESTIONS]
 STATUSES = ("single", "joint", "head")
-# what no formula reads, since it only says where drawn inputs begin: a test of its own holds the draws to it
-BOUNDS = {"distribution_age"}
 
 # Tax Tables of the instructions for Form 1040: {lower end of a step of 50 USD: tax single, joint, head of household}.
 # The step of 25,300 is the instructions' own example.
@@ -87,7 +85,7 @@ def test_a_figure_has_unit_source_and_year(file, name):
 
 def test_every_figure_is_read():
     code = "".join(each.read_text(encoding="utf-8") for each in CODE.rglob("*.py"))
-    assert {name for _, name in FIGURES if f'"{name}"' not in code} == BOUNDS
+    assert {name for _, name in FIGURES if f'"{name}"' not in code} == set()
 
 
 def test_distributions_are_asked_for_from_the_age_that_requires_them():

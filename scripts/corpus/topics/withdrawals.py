@@ -104,7 +104,7 @@ QUESTIONS = (
         _required_distribution,
         parameters=(FILE,),
         year=YEAR,
-        age=wholes(73, 100),
+        age=wholes(figure("distribution_age"), 100),
         balance=amounts(20_000, 2_400_000, 100),
     ),
     question(
@@ -141,7 +141,7 @@ QUESTIONS = (
         parameters=(FILE,),
         # the next year, that of the second distribution, is one of the file as well
         year=Input(lambda rng, drawn: rng.choice(parameters.load(FILE)["years"][:-1]), str),
-        age=wholes(73, 99),
+        age=wholes(figure("distribution_age"), 99),
         balance=amounts(60_000, 2_400_000, 100),
         growth=rates(1, 9),
     ),
