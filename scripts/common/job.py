@@ -14,11 +14,17 @@ progress = logging.getLogger("progress")
 
 
 class Names(list):
-    """A list some of whose values have names: ``job.input.bars``, ``job.input["bars"]``, ``job.input[0]``."""
+    """A list some of whose values have names: ``job.input.bars``, ``job.input["bars"]``, ``job.input[0]``.
+
+    A name may stand for several values (a list); in the list itself they follow each other.
+    """
 
     def __init__(self, values=()):
         named = dict(values) if isinstance(values, dict) else {}
-        super().__init__(named.values() if isinstance(values, dict) else values)
+        super().__init__(values)
+        if isinstance(values, dict):
+            flat = ((each if isinstance(each, list | tuple) else [each]) for each in named.values())
+            self[:] = [value for several in flat for value in several]
         self._named = named
 
     def __getattr__(self, name):

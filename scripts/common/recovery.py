@@ -57,7 +57,13 @@ def unrecorded(folder, since):
         name = path.relative_to(folder)
         if not path.is_file() or path.name == ".snakemake_timestamp" or path.stat().st_mtime < since:
             continue
-        inside = name.parts[2:3] and name.parts[2] not in ("logs", "benchmarks", "report.html", "report.zip")
+        inside = name.parts[2:3] and name.parts[2] not in (
+            "logs",
+            "benchmarks",
+            "failures",
+            "report.html",
+            "report.zip",
+        )
         if inside and known.isdisjoint(each.as_posix() for each in (name, *name.parents)):
             found.append(name.as_posix())
     return sorted(found)
