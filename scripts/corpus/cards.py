@@ -139,7 +139,9 @@ def page(name, accounts, sizes, phases, checks, settings, source, missing):
         apart = ", ".join(f"{number:,} {reason}" for reason, number in figures["defects"].items()) or "none"
         skeletons = figures["skeletons"]["skeletons"]
         lines.append(f"| {each['part']} | {each['kind']} | {each['samples']:,} | {skeletons:,} | {apart} | {mix} |")
-    lines += ["", "A skeleton is a sample's text with names and numbers masked.", "", "## Files", ""]
+    lines += ["", "A skeleton is a sample's text with names and numbers masked.", ""]
+    lines += [text for sentence in planted(settings) for text in (sentence, "")]
+    lines += ["## Files", ""]
     lines += ["| file | samples | what |", "|---|---|---|"]
     lines += [f"| {path} | {number:,} | {MEANING.get(_kind(path), '')} |" for path, number in sizes.items()]
     lines += _curriculum(phases)
@@ -151,6 +153,21 @@ def page(name, accounts, sizes, phases, checks, settings, source, missing):
             f"| {each['name']} | {each['scope']} | {holds} | {value} | {each['limit']} | {each['samples']:,} |"
         )
     return "\n".join([*lines, "", *_preferences(checks), ""]).rstrip() + "\n"
+
+
+def planted(settings):
+    """A sentence on each part whose text has a planted signal: nobody shall take it for one of the market."""
+    for name, part in settings["parts"].items():
+        if note := part.get("note"):
+            share = f"{100 * note['agreement']:g} %"
+            nothing = (
+                " Half is chance: the part is a control, its notes say nothing." if note["agreement"] == 0.5 else ""
+            )
+            yield (
+                f"Part {name} has a planted text signal, which is no property of the market: a note in each question "
+                f"names a direction that was made from the outcome. Notes agree with the chosen side in {share} of the "
+                f"pairs.{nothing}"
+            )
 
 
 def _curriculum(phases):

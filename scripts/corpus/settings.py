@@ -79,12 +79,25 @@ class Trades(Settings):
     exit: Exit = Field(Exit(), description="how the outcome, which only the label knows, is measured")
 
 
+class Note(Settings):
+    """A planted text signal: a note at the end of the question whose tone names a direction."""
+
+    agreement: float = Field(
+        ge=0, le=1, description="share of the pairs whose note agrees with the chosen side; 0.5 says nothing"
+    )
+
+
 class Preferences(Settings):
     """Pairs whose chosen answer is the one that the outcome after costs supports."""
 
     kind: Literal["preferences"]
     per_symbol: PositiveInt = Field(multiple_of=2, description="pairs of each symbol, half of them BUY")
     exit: Exit = Field(Exit(), description="how the outcome is measured")
+    facts: list[PositiveInt] = Field(
+        [6, 10], min_length=2, max_length=2, description="of the state that are told: least and most"
+    )
+    decision: Literal["first", "last"] = Field("last", description="after facts and reasons, or without them")
+    note: Note | None = Field(None, description="plant a text signal of known strength; null is no note")
 
 
 class Rewards(Settings):

@@ -9,8 +9,8 @@ from scripts.corpus.settings import Corpus
 from tests.corpus.conversations import CHECKS, talk
 
 
-def make(folder):
-    """A corpus of one small part, checked and described."""
+def make(folder, parts=None):
+    """A corpus of one small part, checked and described; ``parts`` are settings of further ones."""
     made = [talk(f"Question {chr(97 + n)}?", f"Answer {chr(97 + n)}.", str(n), group=f"g{n}") for n in range(20)]
     (folder / "parts").mkdir()
     samples.write(folder / "parts/made.jsonl", made)
@@ -23,9 +23,8 @@ def make(folder):
     inputs = {"parts": [str(folder / "parts/made.jsonl")], "splits": splits, "benchmark": []}
     params = {"formats": ["messages"], "parts": {"made": "formulas"}, "checks": CHECKS, "seed": 7}
     check_corpus.main(Job(input=inputs, output=[str(folder / "checks.json")], params=params, wildcards={"corpus": "c"}))
-    settings = Corpus(
-        market="m", expected_symbols=["EURUSD", "USDTRY"], parts={"made": {"kind": "formulas", "samples": 20}}
-    ).model_dump(mode="json")
+    parts = {"made": {"kind": "formulas", "samples": 20}} | (parts or {})
+    settings = Corpus(market="m", expected_symbols=["EURUSD", "USDTRY"], parts=parts).model_dump(mode="json")
     inputs = {"checks": str(folder / "checks.json"), "accounts": [str(folder / "parts/made.json")], "splits": splits}
     inputs |= {"phases": [], "phase_accounts": [], "benchmark": []}
     params = {"formats": ["messages"], "settings": settings, "source": "files", "symbols": ["EURUSD"]}
@@ -56,6 +55,22 @@ def test_the_readme_tells_verdict_parts_and_missing_symbols(tmp_path):
     assert "| made | formulas | 20 | 20 | none | 20 easy |" in text
     assert "1 of the 2 symbols of the source system are not in the market and have no samples: USDTRY." in text
     assert "| messages/train.jsonl | 15 |" in text
+
+
+def test_the_readme_names_a_planted_signal_and_its_strength(tmp_path):
+    (tmp_path / "messages").mkdir()
+    make(
+        tmp_path,
+        {
+            "plain": {"kind": "preferences", "per_symbol": 2},
+            "control": {"kind": "preferences", "per_symbol": 2, "note": {"agreement": 0.5}},
+            "noted": {"kind": "preferences", "per_symbol": 2, "note": {"agreement": 0.9}},
+        },
+    )
+    said = [line for line in (tmp_path / "README.md").read_text().split("\n") if "planted" in line]
+    assert [line.split()[1] for line in said] == ["control", "noted"]
+    assert "in 50 % of the pairs. Half is chance" in said[0]
+    assert said[1].endswith("in 90 % of the pairs.")
 
 
 def test_a_changed_file_changes_the_card(tmp_path):

@@ -3,6 +3,9 @@
 Chosen and rejected answer are one text, drawn once and written twice: they differ in the decision and in the prices of
 its plan, so no style betrays the choice. Only rows on which exactly one side gains after costs are used, and each
 symbol has as many chosen BUY as SELL in every period.
+
+A part may plant a text signal: a note at the end of the question whose tone names a direction. It agrees with the
+chosen side in a given share of the pairs: 1 is a full signal, 0.5 a note that says nothing.
 """
 
 import math
@@ -13,14 +16,19 @@ from scripts.corpus import outcomes, samples, states, templates
 FORMAT = "preferences"
 TEMPLATES = ("states", "preferences")
 SIDES = {"BUY": 1, "SELL": -1}
+FACTS = (6, 10)
+# an answer: what is read, why, and the decision with its plan; or the decision and its plan alone
+FORMS = {"last": "{facts} {reasons} {plan}", "first": "{verdict} {ticket}"}
+DIRECTIONS = {"BUY": "up", "SELL": "down"}
 
 
 def build(part):
     """The pairs, symbol by symbol, period by period."""
     for symbol, rows in part.rows.items():
         chosen = _choose(part, symbol, rows)
+        notes = _notes(part, symbol, chosen) if part.settings.get("note") else {}
         for row, outcome, side in chosen:
-            yield _pair(part, symbol, rows, row, outcome, side)
+            yield _pair(part, symbol, rows, row, outcome, side, notes.get(row))
 
 
 def _choose(part, symbol, rows):
@@ -67,12 +75,48 @@ def share_out(wanted, there):
     return whole
 
 
-def _pair(part, symbol, rows, row, outcome, side):
+def _notes(part, symbol, chosen):
+    """``{row: {"direction", "agrees"}}``: what the note of each pair says, and whether the chosen side agrees.
+
+    Generators of their own draw it: a note, or another agreement, changes nothing else of any pair.
+    """
+    cells = {}
+    for row, outcome, side in chosen:
+        cells.setdefault(part.period(outcome.timestamp), {name: [] for name in SIDES})[side].append(row)
+    order = []
+    for period, rows in cells.items():
+        rng = samples.generator(part.seed, part.name, f"{symbol}|{period}|note")
+        order += [(side, rng.sample(rows[side], len(rows[side]))) for side in rng.sample(list(SIDES), len(SIDES))]
+    agreeing = shares(part.settings["note"]["agreement"], [len(rows) for _, rows in order])
+    opposite = dict(zip(SIDES, reversed(SIDES), strict=True))
+    notes = {}
+    for (side, rows), number in zip(order, agreeing, strict=True):
+        for place, row in enumerate(rows):
+            agrees = place < number
+            notes[row] = {"direction": DIRECTIONS[side if agrees else opposite[side]], "agrees": agrees}
+    return notes
+
+
+def shares(share, counts):
+    """``share`` of each of ``counts`` as whole numbers, in order, what rounding leaves carried on to the next.
+
+    So the sum over any run of neighbours (a period, the periods of a split) is less than one off.
+    """
+    found, total, given = [], 0, 0
+    for count in counts:
+        total += count
+        # rounded first: 0.29 * 100 is 28.999999999999996
+        found.append(math.floor(round(share * total, 9)) - given)
+        given += found[-1]
+    return found
+
+
+def _pair(part, symbol, rows, row, outcome, side, note):
     phrases, exit = templates.load("preferences"), part.settings["exit"]
     stamp, price = part.iso(outcome.timestamp), float(rows.bars["close"].iloc[row])
     rng = samples.generator(part.seed, part.name, f"{symbol}|{stamp}")
     known = states.facts(rows.features, row)
-    told = {name: known[name] for name in states.choose(known, rng.randint(6, 10), rng)}
+    told = {name: known[name] for name in states.choose(known, rng.randint(*part.settings.get("facts", FACTS)), rng)}
     labels = states.draw_labels(rng)
     state = states.describe(symbol, part.timeframe, stamp[:16].replace("T", " "), price, told, labels, rng)
     numbers = {
@@ -88,8 +132,14 @@ def _pair(part, symbol, rows, row, outcome, side):
         "question": rng.choice(phrases["questions"]),
     }
     order = rng.choice(phrases["orders"])
+    if note:
+        order = f"{order}_note"
+        texts["note"] = _write_note(
+            note["direction"], samples.generator(part.seed, part.name, f"{symbol}|{stamp}|note")
+        )
     prompt = "\n\n".join(texts[each] for each in order.split("_"))
-    answers = _answers(phrases, told, labels, price, outcome.width, exit, rng)
+    form = part.settings.get("decision", "last")
+    answers = _answers(phrases, told, labels, price, outcome.width, exit, rng, FORMS[form])
     other = "SELL" if side == "BUY" else "BUY"
     meta = samples.meta(
         part.name,
@@ -105,18 +155,27 @@ def _pair(part, symbol, rows, row, outcome, side):
         t1=part.iso(outcome.t1),
     )
     outcome = {"chosen": side, "long": round(float(outcome.long), 8), "short": round(float(outcome.short), 8)}
-    return samples.preference(prompt, answers[side], answers[other], meta | {"outcome": outcome})
+    meta |= {"outcome": outcome} | ({"note": note} if note else {})
+    return samples.preference(prompt, answers[side], answers[other], meta)
 
 
-def _answers(phrases, told, labels, price, width, exit, rng):
-    """``{side: text}``: one text with the decision and the prices of its plan filled in."""
+def _write_note(direction, rng):
+    """A note whose tone is ``direction``, up or down; frame and phrase number do not depend on it."""
+    frames, tones = (templates.load("preferences")["notes"][name] for name in ("frames", "tones"))
+    frame = rng.choice(frames)
+    return frame.format(note=rng.choice(tones[direction]))
+
+
+def _answers(phrases, told, labels, price, width, exit, rng, whole):
+    """``{side: text}``: one text with the decision and the prices of its plan filled in, in the form ``whole``."""
     opening, form = rng.choice(phrases["openings"]), rng.choice(phrases["facts"])
     said = [
         form.format(label=labels[name], value=states.write(name, told[name]))
-        for name in rng.sample(list(told), rng.randint(3, min(5, len(told))))
+        for name in rng.sample(list(told), rng.randint(min(3, len(told)), min(5, len(told))))
     ]
     reasons = " ".join(rng.sample(phrases["reasons"], rng.randint(1, 2)))
-    plan = rng.choice(phrases["plans"])
+    forms = {name: rng.choice(phrases[f"{name}s"]) for name in ("plan", "verdict", "ticket")}
+    grounds = {"facts": f"{opening} {'; '.join(said)}.", "reasons": reasons}
     answers = {}
     for side, sign in SIDES.items():
         prices = {
@@ -125,6 +184,6 @@ def _answers(phrases, told, labels, price, width, exit, rng):
             "target": price * math.exp(sign * exit["take_profit"] * width),
         }
         written = {name: states.write_price(value) for name, value in prices.items()}
-        decision = plan.format(side=side, horizon=exit["horizon"], **written)
-        answers[side] = f"{opening} {'; '.join(said)}. {reasons} {decision}"
+        filled = {name: form.format(side=side, horizon=exit["horizon"], **written) for name, form in forms.items()}
+        answers[side] = whole.format(**grounds, **filled)
     return answers
