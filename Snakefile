@@ -33,7 +33,7 @@ config.update(study.model_dump(mode="json"))
 code = Code(ROOT, ROOT / "envs" / "requirements.txt")
 
 
-for part in ("common", "corpus_plans", "plans", "market", "ensemble", "corpus", "report"):
+for part in ("common", "corpus_plans", "llm_plans", "plans", "market", "ensemble", "corpus", "llm", "report"):
 
     include: f"rules/{part}.smk"
 
@@ -43,7 +43,8 @@ rule all:
     input:
         manifests() + fold_plans(),
         artifacts,
-        [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS", "benchmarks/times.html")],
+        [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS")],
+        [f"{BENCHMARKS}/{name}.html" for name in ("times", "failures")],
 
 
 # What has to exist before a dry run is exact (`make plan`).

@@ -8,9 +8,11 @@ input function of the same rule does.
 from scripts.common import manifests as manifest_files
 from scripts.common.periods import between, bounds, iso, months_between, stamp
 from scripts.common.timeframes import span_of
+from scripts.common.training import failures as failure_records
 from scripts.ensemble import models as model_kinds
 from scripts.market import features as feature_sets
 from scripts.market import labels
+from scripts.report import failure_table as failure_page
 
 RESULTS = f"results/{study.study}"
 MARKET = f"{RESULTS}/market/{{market}}"
@@ -35,6 +37,10 @@ wildcard_constraints:
     part=r"[A-Za-z0-9_.-]+",
     format=r"messages|preferences|prompts",
     phase=r"[A-Za-z0-9_.-]+",
+    base=r"[A-Za-z0-9_.-]+",
+    recipe=r"[A-Za-z0-9_.-]+",
+    quant=r"F32|F16|BF16|Q8_0|Q6_K|Q5_K_M|Q4_K_M",
+    artifact=r"base|merged|dpo|grpo|sft-[A-Za-z0-9_.-]+|F32|F16|BF16|Q8_0|Q6_K|Q5_K_M|Q4_K_M",
 
 
 def script_of(rule):

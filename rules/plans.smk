@@ -308,6 +308,11 @@ def artifacts(wildcards):
     for each in stacks():
         files += stack_files(Wildcards(fromdict=each))
     files += [file for corpus in study.corpora for file in corpus_files(corpus)]
+    files += [file for base in study.bases for file in base_files(base)]
+    files += [file for recipe in study.recipes for file in llm_files(recipe)]
+    if study.recipes:
+        files += [f"{REPORT}/{name}" for name in ("llms.html", "llms.csv", "llms.svg")]
+        files += [f"{REPORT}/llm/{recipe}/losses.svg" for recipe in study.recipes]
     if study.corpora:
         files += [f"{RESULTS}/corpus/formulas.json", f"{REPORT}/corpora.html", f"{REPORT}/corpora.csv"]
     return list(dict.fromkeys(files + [f"{REPORT}/{name}" for name in ("gates.html", "gates.csv", "overview.html")]))

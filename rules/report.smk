@@ -278,6 +278,101 @@ rule tabulate_corpora:
         "../scripts/report/tabulate_corpora.py"
 
 
+rule tabulate_llms:
+    input:
+        preflights=lambda wc: [f"{RECIPE}/preflight.json".format(recipe=recipe) for recipe in study.recipes],
+        trainings=lambda wc: [file for recipe in study.recipes for file in training_files(recipe, "training.json")],
+        verifications=lambda wc: [
+            f"{GGUF}.verify.json".format(recipe=recipe, quant=quant)
+            for recipe in study.recipes
+            for quant in quants_of(recipe)
+        ],
+        evaluations=lambda wc: evaluation_files(),
+        comparisons=lambda wc: [
+            f"{RECIPE}/evaluation/comparison.json".format(recipe=recipe)
+            for recipe, settings in study.recipes.items()
+            if settings.evaluation
+        ],
+    output:
+        html=report(
+            f"{REPORT}/llms.html",
+            caption="../resources/captions/llms.rst",
+            category="5 LLM",
+            labels={"shows": "1 artifacts of all recipes"},
+        ),
+        csv=f"{REPORT}/llms.csv",
+    log:
+        f"{LOGS}/tabulate_llms.log",
+    benchmark:
+        f"{BENCHMARKS}/tabulate_llms.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        recipes=lambda wc: {recipe: recipe_told(recipe) for recipe in study.recipes},
+        planted=lambda wc: planted_signals(),
+    script:
+        "../scripts/report/tabulate_llms.py"
+
+
+rule draw_llms:
+    input:
+        evaluations=lambda wc: evaluation_files(),
+    output:
+        report(
+            f"{REPORT}/llms.svg",
+            caption="../resources/captions/llm_figure.rst",
+            category="5 LLM",
+            labels={"shows": "2 accuracy and held-out loss"},
+        ),
+    log:
+        f"{LOGS}/draw_llms.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_llms.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        recipes=lambda wc: {recipe: recipe_told(recipe) for recipe in study.recipes},
+        planted=lambda wc: planted_signals(),
+    script:
+        "../scripts/report/draw_llms.py"
+
+
+rule draw_losses:
+    input:
+        metrics=lambda wc: training_files(wc.recipe, "metrics.jsonl"),
+        summaries=lambda wc: training_files(wc.recipe, "training.json"),
+    output:
+        report(
+            f"{REPORT}/llm/{{recipe}}/losses.svg",
+            caption="../resources/captions/losses.rst",
+            category="5 LLM",
+            subcategory="{recipe}",
+            labels={"shows": "3 losses"},
+        ),
+    log:
+        f"{LOGS}/draw_losses/{{recipe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_losses/{{recipe}}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        stages=lambda wc: recipe_settings(wc).stages,
+    script:
+        "../scripts/report/draw_losses.py"
+
+
 rule write_manifest:
     input:
         artifacts,
@@ -326,6 +421,34 @@ rule tabulate_times:
         "../scripts/report/tabulate_times.py"
 
 
+# Like timings: what happened on the way is no artifact. A failed job writes its record itself; the params say that
+# there is a new one.
+rule tabulate_failures:
+    input:
+        manifest=f"{RESULTS}/manifest.json",
+    output:
+        html=report(
+            f"{BENCHMARKS}/failures.html",
+            caption="../resources/captions/failures.rst",
+            category="1 Study",
+            labels={"shows": "4 failed trainings"},
+        ),
+    log:
+        f"{LOGS}/tabulate_failures.log",
+    benchmark:
+        f"{BENCHMARKS}/tabulate_failures.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        records=lambda wc: failure_records.digest(RESULTS),
+    script:
+        "../scripts/report/tabulate_failures.py"
+
+
 # Has no input, so that asking for it rebuilds nothing, and no output, so that it runs each time.
 rule verify_results:
     log:
@@ -340,3 +463,12 @@ rule verify_results:
         study=RESULTS,
     script:
         "../scripts/report/verify_results.py"
+
+
+# What failed and what to do, where people look after a run that stopped: on the terminal, and as a page.
+onerror:
+    failed = failure_records.unresolved(RESULTS)
+    for line in failure_page.lines(failed):
+        print(line, file=sys.stderr)
+    if failed:
+        failure_page.write(f"{RESULTS}/failures/index.html", failed)

@@ -15,6 +15,8 @@ from scripts.common.settings import Name, Settings, explain
 from scripts.common.timeframes import duration
 from scripts.corpus.settings import Corpus
 from scripts.ensemble.settings import Ensemble
+from scripts.llm.cross_references import mistakes as recipe_mistakes
+from scripts.llm.settings import Base, Recipe
 from scripts.market import features
 from scripts.market.settings import Market
 from scripts.report.settings import Report
@@ -34,6 +36,8 @@ class Study(Settings):
     markets: dict[Name, Market] = Field({}, description="stage market: bars and where they come from")
     ensembles: dict[Name, Ensemble] = Field({}, description="stage ensemble: models, stack and gates")
     corpora: dict[Name, Corpus] = Field({}, description="stage corpus: text datasets, curricula and benchmarks")
+    bases: dict[Name, Base] = Field({}, description="stage llm: models that recipes start from")
+    recipes: dict[Name, Recipe] = Field({}, description="stage llm: what is trained, exported and evaluated")
     report: Report = Field(Report(), description="stage report")
 
     @model_validator(mode="before")
@@ -59,6 +63,7 @@ class Study(Settings):
         mistakes += [
             text for name, each in self.corpora.items() for text in self._corpus_mistakes(f"corpora.{name}", each)
         ]
+        mistakes += recipe_mistakes(self)
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
@@ -126,6 +131,7 @@ class Study(Settings):
         paths = {f"markets.{name}.source": each.source for name, each in self.markets.items()}
         for name, corpus in self.corpora.items():
             paths |= {f"corpora.{name}.parts.{key}": part for key, part in corpus.parts.items()}
+        paths |= {f"bases.{name}": each for name, each in self.bases.items()}
         for place, settings in paths.items():
             path = getattr(settings, "path", "")
             if "$" in os.path.expandvars(path):

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-# Timings and logs differ between equal runs; the page is made from the artifacts; the rest are Snakemake's own.
-FOLDERS = ("logs", "benchmarks")
+# Timings, logs and failures differ between equal runs; the page is made from the artifacts; the rest is Snakemake's.
+FOLDERS = ("logs", "benchmarks", "failures")
 FILES = ("manifest.json", "SHA256SUMS", "report.html", "report.zip")
 STAMP = ".snakemake_timestamp"
 

@@ -9,7 +9,7 @@ import yaml
 from tests.planning import CHECKSUM_LIMIT, TRIGGERS, copy_checkout, workflow
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("market", "ensemble", "corpus", "report")
+STAGES = ("market", "ensemble", "corpus", "llm", "report")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_house_has_its_rooms():
 
 
 def test_imports_run_one_way():
-    order = {"common": 0, "market": 1, "ensemble": 2, "corpus": 3, "report": 4}
+    order = {"common": 0, "market": 1, "ensemble": 2, "corpus": 3, "llm": 4, "report": 5}
     for path in (ROOT / "scripts").rglob("*.py"):
         stage = path.relative_to(ROOT / "scripts").parts[0]
         for imported in re.findall(r"^\s*(?:from|import) scripts\.(\w+)", path.read_text(), re.M):

@@ -23,11 +23,11 @@ def shown(tmp_path_factory):
 
 
 def test_every_file_of_the_page_has_a_caption_that_exists_a_category_and_labels(shown):
-    assert len(shown) == 11
+    assert len(shown) == 15
     used = {Path(flag.caption.get_path_or_uri(secret_free=True)).name for _, flag in shown}
     assert used | {"workflow.rst"} == {path.name for path in CAPTIONS}
     for file, flag in shown:
-        assert flag.category in ("1 Study", "2 Market", "3 Ensemble", "4 Corpus"), file
+        assert flag.category in ("1 Study", "2 Market", "3 Ensemble", "4 Corpus", "5 LLM"), file
         assert flag.labels and "shows" in flag.labels, file
         assert file.endswith((".svg", ".html")), file
 

@@ -1,0 +1,108 @@
+"""Artifacts compared row by row: the same question put to both, so that its difficulty does not blur the difference."""
+
+import numpy as np
+
+from scripts.common.statistics import proportions
+from scripts.llm import evaluations
+
+NOTE = (
+    "difference is b minus a on the rows that both answered, with a 95 % interval over groups of rows; better and "
+    "worse are said only where it excludes 0. p is the larger of the two that there are: Student's t over groups, and "
+    "McNemar's exact test of separate rows for figures that are right or wrong. p_holm is adjusted for all pairs of "
+    "artifacts compared by that figure of that set (and part)."
+)
+
+
+def default_pairs(backends):
+    """``(a, b)`` names to compare: b with the first artifact (the base), and with what it was made from.
+
+    ``backends``: ``{artifact: "transformers" or "llama.cpp"}`` in the order in which they were made. A policy was made
+    from the one before it, a GGUF file from the last model that is none.
+    """
+    names = list(backends)
+    models = [name for name in names if backends[name] == "transformers"]
+    found = []
+    for place, name in enumerate(names[1:], 1):
+        before = names[place - 1] if name in models else models[-1] if models else names[0]
+        found += [(names[0], name)] + [(before, name)] * (before != names[0])
+    return found
+
+
+def compare(pairs, artifacts, seed):
+    """All comparisons of ``pairs`` of names, a list of dicts.
+
+    ``artifacts``: ``{name: (kinds, rows)}`` with ``kinds`` ``{set: kind}`` and ``rows`` ``{set: {id: row}}``.
+    """
+    found = []
+    for name in dict.fromkeys(each for kinds, _ in artifacts.values() for each in kinds):
+        for a, b in pairs:
+            if name in artifacts[a][0] and name in artifacts[b][0]:
+                kind = evaluations.load(artifacts[a][0][name])
+                rows = artifacts[a][1].get(name, {}), artifacts[b][1].get(name, {})
+                found += [{"set": name, "a": a, "b": b, **each} for each in _figures(kind, *rows, seed)]
+    _adjust(found)
+    for each in found:
+        each["verdict"] = verdict(each)
+    return found
+
+
+def verdict(comparison):
+    """What may be said of a comparison, in words."""
+    a, b, low, high = (comparison[key] for key in ("a", "b", "low", "high"))
+    if comparison["n"] == 0:
+        return "not compared: " + comparison["reason"]
+    if low is None:
+        return "not told apart: all rows are of one group, so there is no interval"
+    if low <= 0 <= high:
+        return f"not told apart: the interval contains 0 ({comparison['n']} rows)"
+    good = (low > 0) == (comparison["better"] == "higher")
+    return f"{b} is {'better' if good else 'worse'} than {a}"
+
+
+def _figures(kind, a, b, seed):
+    """Every figure that is compared, over all rows and, where there are several parts, part by part."""
+    shared = [key for key in a if key in b]
+    parts = sorted({a[key]["part"] for key in shared})
+    for name, figure in kind.FIGURES.items():
+        if figure.better is None:
+            continue
+        for part in [None, *(parts if len(parts) > 1 else ())]:
+            keys = [key for key in shared if part is None or a[key]["part"] == part]
+            yield {"figure": name, "part": part, "better": figure.better, **_paired(figure, a, b, keys, seed)}
+
+
+def _paired(figure, a, b, keys, seed):
+    known = [key for key in keys if a[key][figure.value] is not None and b[key][figure.value] is not None]
+    if not known:
+        reason = "no row was answered by both" if not keys else "the figure is unknown for one of them"
+        return {"n": 0, "reason": reason, "low": None, "high": None, "p": None}
+    one, two = (np.array([rows[key][figure.value] for key in known], dtype=float) for rows in (a, b))
+    groups = [a[key]["group"] for key in known]
+    weights = np.array([a[key][figure.weight] for key in known], dtype=float) if figure.weight else None
+    differences = two - one
+    found = proportions.mean(differences, groups, seed, weights)
+    tests = [proportions.difference_p(differences, groups, weights)]
+    body = {
+        "n": found.n,
+        "unpaired": len(set(a) ^ set(b)),
+        "groups": found.groups,
+        "value_a": float(np.average(one, weights=weights)),
+        "value_b": float(np.average(two, weights=weights)),
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+    }
+    if figure.binary:
+        only = {"only_a": int((differences < 0).sum()), "only_b": int((differences > 0).sum())}
+        tests.append(proportions.mcnemar(*only.values()))
+        body["mcnemar"] = only | {"p": tests[-1]}
+    return body | {"p": max((each for each in tests if each is not None), default=None)}
+
+
+def _adjust(found):
+    families = {}
+    for each in found:
+        families.setdefault((each["set"], each["figure"], each["part"]), []).append(each)
+    for family in families.values():
+        for each, p in zip(family, proportions.holm([own["p"] for own in family]), strict=True):
+            each["p_holm"] = p

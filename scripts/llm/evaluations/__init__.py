@@ -1,0 +1,133 @@
+"""The kinds of evaluation sets: one module each, chosen by ``kind`` in a recipe; those of questions share one.
+
+A kind is a module with
+
+``FILE``
+    Whether the set is a file of samples (``job.input.sets``); a kind without one gets None.
+``FIGURES``
+    ``{name: Figure}``: what is measured of every row, and compared between artifacts row by row.
+``evaluate(answerer, path, settings, context) -> (body, rows)``
+    ``answerer``: of ``scripts.llm.answering``; ``settings``: the set's, a dict; ``context``: a :class:`Context`.
+    ``rows`` is a list of dicts with ``id``, ``group`` (rows of one group are not separate), ``part``, what people
+    want to read, and the values of the figures, None where one is unknown. ``body`` says what goes beyond
+    :func:`summarise` of those rows.
+
+Read at planning time: a kind imports nothing heavier than numpy at its top.
+"""
+
+import importlib
+import math
+from typing import NamedTuple
+
+from scripts.common.errors import StudyError
+from scripts.common.statistics import proportions
+
+NOTHING = 1e-15
+MODULES = {
+    "benchmark": "questions",
+    "prompts": "questions",
+    "answers": "questions",
+    "held_out": "held_out",
+    "pairs": "pairs",
+    "decisions": "decisions",
+    "harness": "harness",
+}
+
+
+class Figure(NamedTuple):
+    """A figure of a set: the mean of ``value`` over the rows, weighted by ``weight`` if there is one.
+
+    ``better``: higher, lower, or None where artifacts are not compared by it; ``binary``: the values are 0 and 1.
+    """
+
+    value: str
+    better: str | None = "higher"
+    weight: str | None = None
+    binary: bool = False
+
+
+class Context(NamedTuple):
+    """``seed`` of resampling; ``predictions``: ``(symbol, parquet file)`` pairs of an ensemble's predictions."""
+
+    seed: int
+    predictions: tuple = ()
+
+
+def module_name(kind):
+    """The name of the module of a kind. Raises StudyError when there is none."""
+    if kind not in MODULES:
+        raise StudyError(f"there is no kind of evaluation set '{kind}'; there are: {', '.join(sorted(MODULES))}")
+    return f"{__name__}.{MODULES[kind]}"
+
+
+def load(kind):
+    """The module of a kind."""
+    return importlib.import_module(module_name(kind))
+
+
+def group_of(meta):
+    """What ties a sample to others: a symbol's period where it is of a market, else a phrasing, formula or template."""
+    return f"{meta['entity'] if meta['time'] else meta['part']}/{meta['group']}"
+
+
+def select(samples, *, parts="all", first=None, by="part"):
+    """The samples of ``parts`` (names or "all"), and of each value of ``meta[by]`` the first so many (None: all).
+
+    Raises StudyError when none is left.
+    """
+    kept, taken = [], {}
+    for sample in samples:
+        key = sample["meta"][by]
+        taken[key] = taken.get(key, 0) + 1
+        if (parts == "all" or sample["meta"]["part"] in parts) and (first is None or taken[key] <= first):
+            kept.append(sample)
+    if not kept:
+        there = ", ".join(sorted({sample["meta"]["part"] for sample in samples})) or "none"
+        raise StudyError(f"an evaluation set has no samples: asked for parts {parts}, the file has {there}")
+    return kept
+
+
+def spread(samples, number):
+    """``number`` of ``samples`` (None: all) at equal distances: the parts of a file in proportion."""
+    if number is None or number >= len(samples):
+        return list(samples)
+    return [samples[place * len(samples) // number] for place in range(number)]
+
+
+def summarise(rows, figures, seed):
+    """``{"rows", "figures", "parts"}`` of a set; every figure with n, groups and a 95 % interval."""
+    by_part = {}
+    for row in rows:
+        by_part.setdefault(row["part"], []).append(row)
+    parts = {name: _figures(own, figures, seed) for name, own in sorted(by_part.items())}
+    return {"rows": len(rows), "figures": _figures(rows, figures, seed), "parts": parts}
+
+
+def _figures(rows, figures, seed):
+    return {name: estimate(rows, figure, seed) for name, figure in figures.items()}
+
+
+def estimate(rows, figure, seed):
+    """A figure of rows as a dict (value, n, groups, low, high, and effective_n of shares); None where no row has it."""
+    known = [row for row in rows if row[figure.value] is not None]
+    if not known:
+        return None
+    values, groups = [row[figure.value] for row in known], [row["group"] for row in known]
+    if figure.binary:
+        return proportions.share(values, groups)._asdict()
+    weights = [row[figure.weight] for row in known] if figure.weight else None
+    return proportions.mean(values, groups, seed, weights)._asdict()
+
+
+def rounded(value, digits=6):
+    """``value`` with all floats in it at so many significant digits: what is stored. ValueError for NaN."""
+    if isinstance(value, dict):
+        return {name: rounded(each, digits) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(each, digits) for each in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a figure is not a finite number")
+        # what is left of a difference of equal numbers is no figure, and there is no negative zero
+        return float(f"{value:.{digits}g}") if abs(value) > NOTHING else 0.0
+    return value

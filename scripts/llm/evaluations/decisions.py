@@ -1,0 +1,157 @@
+"""BUY or SELL on held-out rows of a market, against the outcome, naive answers and an ensemble."""
+
+from collections import Counter
+
+import numpy as np
+
+from scripts.common.errors import StudyError
+from scripts.common.statistics import proportions
+from scripts.corpus import samples
+from scripts.llm import evaluations, selective
+from scripts.llm.evaluations import pairs
+
+FILE = True
+FIGURES = {"accuracy": evaluations.Figure("right", binary=True)}
+SIDES = ("BUY", "SELL")
+METHOD = (
+    "the two answers of a pair are one text up to the decision; the model decides for the side whose first differing "
+    "token is likelier after the question and that text, and p_buy is the share of BUY in the two probabilities"
+)
+LABELS = (
+    "the ensemble forecasts its own label over its own horizon, and its side is BUY above 0.5; both are judged here by "
+    "the outcome of the pairs (which side gains after costs under the exit rule); the ensemble was not trained for it"
+)
+
+
+def evaluate(answerer, path, settings, context):
+    """Decisions: see the package's docstring. Raises StudyError where the pairs have no outcomes."""
+    asked = evaluations.select(samples.read(path), parts=settings["parts"], first=settings["samples"])
+    judged = [each for each in asked if each["meta"].get("outcome", {}).get("chosen") in SIDES]
+    if not judged:
+        raise StudyError(
+            f"{path}: none of {len(asked)} pairs has an outcome (meta.outcome.chosen BUY or SELL); the kind decisions "
+            "asks pairs of the corpus kind preferences, use the kind pairs for others"
+        )
+    both, too_long = pairs.encode(answerer, judged)
+    found = answerer.prefer([pair for _, pair in both])
+    rows = [_row(sample, each) for (sample, _), each in zip(both, found, strict=True)]
+    known = _predictions(context.predictions)
+    for row in rows:
+        row["ensemble_p"] = known.get((row["entity"], row["time"]), (None, None))[0]
+    body = {
+        "method": METHOD,
+        "without_outcome": len(asked) - len(judged),
+        "too_long": too_long,
+        "span": {"start": min(row["time"] for row in rows), "end": max(row["time"] for row in rows)},
+        # within one period the months of a symbol are the groups
+        "periods": _shares(rows, "period", [f"{row['entity']}/{row['time'][:7]}" for row in rows]),
+        "entities": _shares(rows, "entity", _groups(rows)),
+        "says_buy": proportions.share([row["answer"] == "BUY" for row in rows], _groups(rows))._asdict(),
+        "naive": _naive(rows, context.seed),
+        "calibration": _calibration(rows),
+        "ensemble": _ensemble(rows, known, context),
+    }
+    return body, rows
+
+
+def _row(sample, preference):
+    meta = sample["meta"]
+    side = meta["outcome"]["chosen"]
+    margin = float(preference.first[0] - preference.first[1])  # of the chosen side
+    p_buy = float(1 / (1 + np.exp(-margin if side == "BUY" else margin)))
+    said = "BUY" if p_buy > 0.5 else "SELL"
+    return {
+        "id": meta["id"],
+        "group": evaluations.group_of(meta),
+        "part": meta["part"],
+        "entity": meta["entity"],
+        "period": meta["group"],
+        "time": meta["time"],
+        "t1": meta["t1"],
+        "prompt": samples.prompt_of(sample),
+        "answer": said,
+        "expected": side,
+        "score": float(said == side),
+        "p_buy": p_buy,
+        "right": int(said == side),
+    }
+
+
+def _shares(rows, key, groups):
+    """Accuracy by the values of ``key``, in their order."""
+    found = {}
+    for value in sorted({row[key] for row in rows}):
+        own = [(row["right"], group) for row, group in zip(rows, groups, strict=True) if row[key] == value]
+        found[value] = proportions.share(*zip(*own, strict=True))._asdict()
+    return found
+
+
+def _naive(rows, seed):
+    """Answers that look at nothing: the side that gains more often in these very rows, and BUY every time."""
+    counts = Counter(row["expected"] for row in rows)
+    majority = max(SIDES, key=lambda side: (counts[side], side))
+    found = {}
+    for name, side in (("majority", majority), ("always_buy", "BUY")):
+        other = [int(row["expected"] == side) for row in rows]
+        found[name] = {"side": side, **proportions.share(other, _groups(rows))._asdict()}
+        found[name]["model_minus_this"] = _paired([row["right"] for row in rows], other, rows, seed)
+    return found
+
+
+def _calibration(rows):
+    return selective.calibrate(
+        [row["expected"] == "BUY" for row in rows], [row["p_buy"] for row in rows], _groups(rows)
+    )
+
+
+def _ensemble(rows, known, context):
+    """The model and the ensemble on the rows that both have an opinion of."""
+    if not context.predictions:
+        return None
+    own = [row for row in rows if row["ensemble_p"] is not None]
+    body = {"said": LABELS, "n": len(own), "rows_without_prediction": len(rows) - len(own)}
+    if not own:
+        return body | {"reason": "the ensemble has no out-of-fold or test prediction of any of these rows"}
+    ensemble = [int((row["ensemble_p"] > 0.5) == (row["expected"] == "BUY")) for row in own]
+    model = [row["right"] for row in own]
+    hours = {
+        "ensemble": [known[row["entity"], row["time"]][1] for row in own],
+        "outcome": [_hours(row["time"], row["t1"]) for row in own],
+    }
+    return body | {
+        "median_hours": {name: float(np.median(each)) for name, each in hours.items()},
+        "model": proportions.share(model, _groups(own))._asdict(),
+        "ensemble": proportions.share(ensemble, _groups(own))._asdict(),
+        "model_minus_ensemble": _paired(model, ensemble, own, context.seed),
+    }
+
+
+def _paired(a, b, rows, seed):
+    differences = np.subtract(a, b)
+    counts = {"only_model": int((differences > 0).sum()), "only_other": int((differences < 0).sum())}
+    p = proportions.mcnemar(*counts.values())
+    return proportions.mean(differences, _groups(rows), seed)._asdict() | counts | {"mcnemar_p": p}
+
+
+def _predictions(files):
+    """``{(symbol, ISO stamp): (p, hours to the end of the label)}`` of tables with timestamp, t1 and p_stack."""
+    if not files:
+        return {}
+    import pandas as pd
+
+    known = {}
+    for symbol, path in files:
+        table = pd.read_parquet(path, columns=["timestamp", "t1", "p_stack"]).dropna()
+        stamps = table["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        hours = (table["t1"] - table["timestamp"]).dt.total_seconds() / 3600
+        values = zip(stamps, table["p_stack"].astype(float), hours, strict=True)
+        known |= {(symbol, stamp): (p, spent) for stamp, p, spent in values}
+    return known
+
+
+def _hours(start, end):
+    return float((np.datetime64(end.rstrip("Z")) - np.datetime64(start.rstrip("Z"))) / np.timedelta64(1, "h"))
+
+
+def _groups(rows):
+    return [row["group"] for row in rows]

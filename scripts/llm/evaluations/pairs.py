@@ -1,0 +1,57 @@
+"""Preference accuracy: of two answers to one prompt, is the chosen one the likelier?"""
+
+from scripts.corpus import samples
+from scripts.llm import chats, evaluations
+
+FILE = True
+FIGURES = {
+    "accuracy": evaluations.Figure("right", binary=True),
+    "first_token": evaluations.Figure("first_right", binary=True),
+    "margin": evaluations.Figure("margin"),
+}
+
+
+def evaluate(answerer, path, settings, context):
+    """Margins in nats: see the package's docstring.
+
+    ``margin``: log p(chosen) - log p(rejected), given the prompt; ``first_margin``: the same of the first token on
+    which the two differ.
+    """
+    asked = evaluations.select(samples.read(path), parts=settings["parts"], first=settings["samples"])
+    both, too_long = encode(answerer, asked)
+    found = answerer.prefer([pair for _, pair in both])
+    rows = [_row(sample, each) for (sample, _), each in zip(both, found, strict=True)]
+    unknown = "llama.cpp gives log-probabilities one request a token: only the first token that differs is compared"
+    return {"too_long": too_long, "reason": None if answerer.exhaustive else unknown}, rows
+
+
+def encode(answerer, asked):
+    """``(kept, too_long)``: ``(sample, (chosen ids, rejected ids))`` where they fit the context, the others' names."""
+    kept, too_long = [], []
+    for sample in asked:
+        answers = (sample[side][-1]["content"] for side in ("chosen", "rejected"))
+        pair = tuple(chats.encode(answerer.tokenizer, sample["prompt"], answer)[0] for answer in answers)
+        if max(map(len, pair)) > answerer.context:
+            too_long.append(sample["meta"]["id"])
+        else:
+            kept.append((sample, pair))
+    return kept, too_long
+
+
+def _row(sample, preference):
+    meta = sample["meta"]
+    first = float(preference.first[0] - preference.first[1])
+    margin = None if preference.whole is None else float(preference.whole[0] - preference.whole[1])
+    return {
+        "id": meta["id"],
+        "group": evaluations.group_of(meta),
+        "part": meta["part"],
+        "prompt": None,  # nothing was said: the sample is in the corpus
+        "answer": None,
+        "expected": None,
+        "score": first if margin is None else margin,
+        "margin": margin,
+        "first_margin": first,
+        "right": None if margin is None else int(margin > 0),
+        "first_right": int(first > 0),
+    }

@@ -1,0 +1,119 @@
+"""A base model with or without an adapter, ready to be trained or asked."""
+
+import shutil
+from pathlib import Path
+
+from scripts.common.atomic import replacing
+from scripts.common.errors import StudyError
+from scripts.llm import adapters, weights
+from scripts.llm import attention as segments
+
+ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
+
+
+def load(
+    folder, index, *, adapter=None, device="cpu", dtype="float32", attention="sdpa", trainable=False, four_bit=False
+):
+    """The model in ``folder``, checked against its ``index``, with the adapter in the folder ``adapter`` if any.
+
+    ``dtype`` is that of the base's weights; ``four_bit`` loads them as NF4 (bitsandbytes). Raises StudyError where a
+    file is not as the index says.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if attention == segments.NAME:
+        segments.register()
+    weights.check(folder, index)
+    settings = {"dtype": getattr(torch, dtype), "attn_implementation": attention, "local_files_only": True}
+    if four_bit:
+        settings["quantization_config"] = quantisation(dtype)
+    if device == "cuda":
+        settings["device_map"] = "auto"
+    model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+    return model if trainable else model.eval()
+
+
+def quantisation(dtype):
+    """Settings of a 4-bit base: NF4, double quantisation, arithmetic in ``dtype``."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+
+
+def attach(model, lora, seed):
+    """``model`` with a new adapter: ``lora`` is the dict of :class:`scripts.llm.settings.Adapter`.
+
+    Equal seeds give equal adapters. The adapter changes nothing until it is trained.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if lora["method"] == "qlora":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=lora["r"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=list(lora["targets"]),
+        use_dora=lora["method"] == "dora",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def without_dropout(model):
+    """``model`` with every dropout off: DPO compares log-probabilities, which dropout would blur."""
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def save_adapter(model, base, folder, weights_path, config_path):
+    """Write a policy's adapter and its config, in which the base is called ``base``: no path of this machine.
+
+    ``folder`` is for the files on their way.
+    """
+    model.save_pretrained(str(folder))
+    adapters.clean(folder, base)
+    for name, path in zip(ADAPTER, (weights_path, config_path), strict=True):
+        with replacing(path) as temporary:
+            shutil.copyfile(Path(folder) / name, temporary)
+
+
+def use_threads(threads):
+    """Give torch ``threads`` threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def device_for(wanted, gpus):
+    """``cuda`` or ``cpu`` for a job that was given ``gpus`` GPUs; StudyError when it has none of those it asked for.
+
+    ``wanted``: auto, cpu or cuda. A job never trains on the CPU what was planned for a GPU.
+    """
+    import torch
+
+    if wanted == "cpu" or not gpus:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise StudyError(
+            f"this job asked for {gpus} GPU and finds none (torch {torch.__version__}); give it one, or set "
+            "`device: cpu` to train on the CPU"
+        )
+    return "cuda"

@@ -1,0 +1,47 @@
+"""Direct preference optimisation: the policy of SFT is trained on, with itself as it was as the reference."""
+
+from pathlib import Path
+
+from scripts.common.errors import StudyError
+from scripts.common.job import progress, run
+from scripts.llm import adapters, chats, examples, pairs, policies, sessions, trainers
+
+
+def main(job):
+    """Tokenise the pairs, train, prove that the start was the reference, write the adapter."""
+    params, inputs, settings = job.params, job.input, job.params.settings
+    known = pairs.references(inputs.reference, inputs.account, inputs.adapter)
+    tokenizer = chats.load_tokenizer(inputs.model)
+    found = [
+        pairs.read(path, settings, split) for path, split in zip(inputs.pairs, ("train", "validation"), strict=True)
+    ]
+    (train, too_long), (held, _) = (examples.pairs(tokenizer, each, settings["max_length"], known) for each in found)
+    if not train:
+        raise StudyError(f"{inputs.pairs[0]}: none of {len(found[0])} pairs is left to train on")
+    with sessions.opened(job, "train_dpo", job.wildcards.recipe, "dpo") as session:
+        model = policies.load(
+            inputs.model,
+            inputs["index"],
+            adapter=Path(inputs.adapter).parent,
+            device=session.device,
+            dtype=settings["dtype"],
+            attention=settings["attention"],
+            trainable=True,
+            four_bit=params.four_bit,
+        )
+        session.train(
+            policies.without_dropout(model),
+            lambda capacity: trainers.course(train, settings, params.seed, capacity),
+            settings,
+            objective=trainers.Preference(settings["beta"]),
+            validation=trainers.validation_rows(held, settings["row_tokens"]),
+            seed=params.seed,
+        )
+        pairs.require_start(session.records(), settings["dtype"])
+        progress.info("%d pairs, %d steps", len(train), session.course.steps)
+        body = {"reference": adapters.sha256(inputs.adapter), "pairs": len(train), "too_long": too_long}
+        session.save(job, model, params.base, body)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,53 @@
+"""One phase of supervised fine-tuning: a new adapter on the base, or the adapter of the phase before, trained on."""
+
+from pathlib import Path
+
+from scripts.common.errors import StudyError
+from scripts.common.job import progress, run
+from scripts.corpus import samples
+from scripts.llm import adapters, chats, examples, policies, sessions, trainers
+
+
+def main(job):
+    """Tokenise, train with the loss on the answers, write the adapter."""
+    params, inputs, settings = job.params, job.input, job.params.settings
+    tokenizer = chats.load_tokenizer(inputs.model)
+    found = examples.chosen(samples.read(inputs.samples), settings)
+    train, too_long = examples.conversations(tokenizer, found, settings["max_length"])
+    if not train:
+        raise StudyError(f"{inputs.samples}: none of {len(found)} samples is left to train on")
+    held, _ = examples.conversations(tokenizer, samples.read(inputs.validation), settings["max_length"])
+    parent, stage = inputs.get("adapter"), f"sft-{job.wildcards.phase}"
+    with sessions.opened(job, "train_sft", f"{job.wildcards.recipe}/{job.wildcards.phase}", stage) as session:
+        model = policies.load(
+            inputs.model,
+            inputs["index"],
+            adapter=parent and Path(parent).parent,
+            device=session.device,
+            dtype=settings["dtype"],
+            attention=settings["attention"],
+            trainable=True,
+            four_bit=params.lora["method"] == "qlora",
+        )
+        if not parent:
+            model = policies.attach(model, params.lora, params.seed)
+        session.train(
+            model,
+            lambda capacity: trainers.course(train, settings, params.seed, capacity, settings["packing"]),
+            settings,
+            objective=trainers.Imitation(),
+            validation=trainers.validation_rows(held[: settings["validation_samples"]], settings["row_tokens"]),
+            seed=params.seed,
+        )
+        progress.info("%d samples, %d steps", len(train), session.course.steps)
+        body = {
+            "phase": job.wildcards.phase,
+            "continues": parent and adapters.sha256(parent),
+            "samples": len(train),
+            "too_long": too_long,
+        }
+        session.save(job, model, params.base, body)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

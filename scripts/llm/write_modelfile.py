@@ -1,0 +1,26 @@
+"""The Modelfile of a GGUF file: template, stop tokens, parameters and system prompt for Ollama.
+
+Ollama itself was not run: its template is checked by a renderer of our own against the tokenizer's chat template.
+"""
+
+from pathlib import Path
+
+from scripts.common.atomic import write_text
+from scripts.common.job import progress, run
+from scripts.llm import chats, modelfiles, weights
+
+
+def main(job):
+    """Derive the Go template from the chat template, check it on conversations, and write the file."""
+    params, inputs = job.params, job.input
+    weights.check(inputs.model, inputs["index"])
+    tokenizer = chats.load_tokenizer(inputs.model)
+    context = params.num_ctx or weights.read_config(inputs.model)["max_position_embeddings"]
+    begin = modelfiles.begin_token(inputs.model, tokenizer)
+    settings = {"begin": begin, "system": params.system, "temperature": params.temperature, "num_ctx": context}
+    write_text(job.output[0], modelfiles.write(tokenizer, Path(inputs.gguf).name, **settings))
+    progress.info("stops at %s", ", ".join(modelfiles.stops(tokenizer)))
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,368 @@
+"""The scripts one after another on a small base: phases of SFT, scores, DPO, GRPO; equal bytes, kills, wrong inputs."""
+
+import json
+import math
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scripts.common.errors import StudyError
+from scripts.common.job import Job
+from scripts.common.training import metrics
+from scripts.corpus import samples
+from scripts.llm import score_reference, train_dpo, train_grpo, train_sft
+from scripts.llm.settings import Adapter, Dpo, Grpo, Sft
+from tests.llm import models
+
+pytestmark = [
+    # PEFT 0.21 asks transformers 5.23 by an older name
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+SHAPE = {"hidden": 64, "intermediate": 128, "layers": 2, "heads": 4, "kv_heads": 2, "context": 512}
+DONE = Path("results/one/llm/r/sft/a")  # see the fixture source
+FILES = ("adapter_model.safetensors", "adapter_config.json", "metrics.jsonl", "training.json")
+SFT = {"epochs": 2, "batch": 4, "row_tokens": 128, "learning_rate": 1e-2, "checkpoints": 4, "evaluations": 2}
+
+
+def text(rng, words=8):
+    return " ".join(rng.choices(models.WORDS, k=words))
+
+
+def about(key, part="talk"):
+    fixed = {"domain": "d", "difficulty": "easy", "template": "t", "entity": "e", "group": f"g{key}"}
+    return samples.meta(part, "domain", str(key), **fixed)
+
+
+def write_data(folder, seed=1):
+    """Conversations whose answers a model can learn, pairs, and prompts whose answer is a number."""
+    rng, answers = random.Random(seed), ("buy , the close is above .", "sell , the close is below its mean .")
+    folder.mkdir(exist_ok=True)
+    for name, number in (("train", 22), ("more", 12), ("validation", 6)):
+        made = [
+            samples.conversation(text(rng, 4 + each), answers[each % 2], about(f"{name}-{each}"))
+            for each in range(number)
+        ]
+        samples.write(folder / f"{name}.jsonl", made)
+    for name, number in (("pairs", 18), ("held_pairs", 6)):
+        made = [samples.preference(text(rng), *answers, about(f"{name}-{each}")) for each in range(number)]
+        samples.write(folder / f"{name}.jsonl", made)
+    # half of what an untrained model writes states no number: the others decide
+    answer = {"kind": "text", "expected": ["the", "close", "is", "1", "2"], "prohibited": []}
+    samples.write(folder / "prompts.jsonl", [samples.verifiable(text(rng), answer, about(each)) for each in range(8)])
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A folder with a base, data, and phase a of study one: a training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("source")
+    models.make_base(folder / "tiny", shape=SHAPE)
+    write_data(folder / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        sft("a")
+    return folder
+
+
+@pytest.fixture
+def study(source, tmp_path, monkeypatch):
+    """A working directory with the inputs; threads are as they were afterwards."""
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    before = torch.get_num_threads()
+    yield tmp_path
+    torch.set_num_threads(before)
+
+
+def outputs(folder):
+    return dict(zip(("adapter", "config", "metrics", "summary"), (f"{folder}/{name}" for name in FILES), strict=True))
+
+
+def base_files():
+    return {"model": "tiny", "index": "tiny.index.json"}
+
+
+def adapter_of(folder):
+    return {"adapter": f"{folder}/{FILES[0]}", "adapter_config": f"{folder}/{FILES[1]}"}
+
+
+def sft_job(phase="a", *, study="one", data="train", parent=None, method="lora", threads=1, **changes):
+    """The job of a phase; its files go to ``results/<study>/llm/r/sft/<phase>``."""
+    given = base_files() | {"samples": f"data/{data}.jsonl", "validation": "data/validation.jsonl"}
+    return Job(
+        input=given | (adapter_of(parent) if parent else {}),
+        output=outputs(f"results/{study}/llm/r/sft/{phase}"),
+        params={
+            "settings": Sft(**(SFT | changes)).model_dump(mode="json"),
+            "lora": Adapter(method=method, r=4, alpha=8).model_dump(mode="json"),
+            "base": "tiny",
+            "seed": 7,
+        },
+        wildcards={"recipe": "r", "phase": phase},
+        threads=threads,
+    )
+
+
+def sft(phase="a", **options):
+    """Run a phase; its folder."""
+    job = sft_job(phase, **options)
+    train_sft.main(job)
+    return Path(job.output.adapter).parent
+
+
+def dpo_settings(**changes):
+    return Dpo(**({"epochs": 2, "batch": 4, "row_tokens": 128, "learning_rate": 1e-2} | changes)).model_dump(
+        mode="json"
+    )
+
+
+PAIRS = {"pairs": ["data/pairs.jsonl", "data/held_pairs.jsonl"]}
+SCORES = {"scores": "results/one/llm/r/dpo/reference.parquet", "account": "results/one/llm/r/dpo/reference.json"}
+
+
+def score(adapter):
+    """Run score_reference on an adapter's folder."""
+    settings = dpo_settings()
+    params = {"settings": settings, "dtype": "float32", "attention": settings["attention"], "four_bit": False}
+    score_reference.main(Job(input=base_files() | adapter_of(adapter) | PAIRS, output=SCORES, params=params))
+
+
+def dpo(adapter, **changes):
+    """Run train_dpo from an adapter's folder; its own folder."""
+    files = {"reference": SCORES["scores"], "account": SCORES["account"]}
+    folder = "results/one/llm/r/dpo"
+    params = {"settings": dpo_settings(**changes), "four_bit": False, "base": "tiny", "seed": 7}
+    given = base_files() | adapter_of(adapter) | PAIRS | files
+    train_dpo.main(Job(input=given, output=outputs(folder), params=params, wildcards={"recipe": "r"}))
+    return Path(folder)
+
+
+def content(folder):
+    return {name: Path(folder, name).read_bytes() for name in FILES}
+
+
+def summary(folder):
+    return json.loads(Path(folder, "training.json").read_text())
+
+
+def losses(folder, name="loss"):
+    return [each[name] for each in metrics.read(Path(folder, "metrics.jsonl")) if name in each]
+
+
+# SFT ------------------------------------------------------------------------------------------------------------------
+
+
+def test_phases_continue_each_other(study):
+    first, second = DONE, sft("b", data="more", parent=DONE)
+    about_first, about_second = summary(first), summary(second)
+    assert about_first["continues"] is None
+    assert about_second["continues"] == train_sft.adapters.sha256(first / FILES[0])
+    assert (about_first["samples"], about_first["steps"]) == (22, 11)
+    assert losses(first)[-1] < losses(first)[0] - 0.3
+    # where the second begins, a new adapter would be as bad as the first was
+    assert losses(second)[0] < losses(first)[0] - 0.3
+    assert about_first["validation_losses"][-1] < about_first["validation_losses"][0]
+    assert not list(Path(".work/one").glob("train_sft/r/[ab]"))
+    assert load_file(second / FILES[0]).keys() == load_file(first / FILES[0]).keys()
+
+
+def test_the_adapter_names_its_base_and_no_place(study):
+    config = json.loads((DONE / FILES[1]).read_text())
+    assert config["base_model_name_or_path"] == "tiny"
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert str(study).encode() not in b"".join(content(DONE).values())
+
+
+def test_samples_that_are_too_long_are_told_and_none_left_is_an_error(study):
+    folder = sft("b", max_length=40, epochs=1)
+    assert 0 < len(summary(folder)["too_long"]) < 22
+    assert summary(folder)["samples"] == 22 - len(summary(folder)["too_long"])
+    with pytest.raises(StudyError, match="none of 22 samples is left"):
+        sft("c", max_length=5)
+
+
+def test_the_number_of_threads_changes_no_byte(study):
+    assert content(sft(study="two", threads=2)) == content(DONE)
+
+
+def test_packing_and_checkpoints_change_only_how_it_is_computed(study):
+    packed, single = load_file(DONE / FILES[0]), load_file(sft("b", packing=False, checkpoints=1) / FILES[0])
+    assert max(float((packed[name] - single[name]).abs().max()) for name in packed) < 1e-4
+
+
+@pytest.mark.parametrize("method", ["dora", "qlora"])
+def test_other_adapters_are_trained(study, method):
+    folder = sft("b", method=method, epochs=1)
+    tensors = load_file(folder / FILES[0])
+    assert any("magnitude" in name for name in tensors) == (method == "dora")
+    assert all(bool(each.isfinite().all()) for each in tensors.values())
+    assert losses(folder)[-1] < losses(folder)[0]
+
+
+# kills ----------------------------------------------------------------------------------------------------------------
+
+KILL = """
+import os, signal
+from scripts.common.training import metrics
+from scripts.llm import train_sft
+from tests.llm.test_train_chain import sft_job
+
+write = metrics.Metrics.write
+def stop(self, record):
+    if record["step"] == 8 and "loss" in record:
+        self._file.write('{"step": 8, "lo')
+        self._file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, record)
+metrics.Metrics.write = stop
+train_sft.main(sft_job(study="two"))
+"""
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How many checkpoints were resumed from, a list of their steps."""
+    found, original = [], metrics.Metrics.resume
+
+    def resume(self, step):
+        found.append(step)
+        return original(self, step)
+
+    monkeypatch.setattr(metrics.Metrics, "resume", resume)
+    return found
+
+
+def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(study, reads):
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PATH": ""}
+    killed = subprocess.run([sys.executable, "-c", KILL], env=environment, cwd=study, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not Path("results/two/llm/r/sft/a/training.json").exists()
+    assert content(sft(study="two")) == content(DONE)
+    # checkpoints are saved every second step of 11
+    assert reads == [6]
+
+
+class InterruptionError(Exception):
+    pass
+
+
+def interrupt(monkeypatch, step):
+    """Have the next training end at the log of a step."""
+    write = metrics.Metrics.write
+
+    def stop(self, record):
+        if record["step"] == step:
+            self.close()
+            raise InterruptionError
+        write(self, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics.Metrics, "write", stop)
+        with pytest.raises(InterruptionError):
+            sft(study="two")
+
+
+def test_a_changed_input_starts_afresh(study, reads, monkeypatch):
+    interrupt(monkeypatch, 8)
+    write_data(study / "data", seed=2)
+    changed = content(sft(study="two"))
+    assert reads == [0, 0]
+    assert changed[FILES[0]] != content(DONE)[FILES[0]]
+    assert content(sft(study="one")) == changed
+
+
+def test_a_changed_parameter_starts_afresh(study, reads, monkeypatch):
+    interrupt(monkeypatch, 8)
+    sft(study="two", learning_rate=1e-3)
+    assert reads == [0, 0]
+
+
+def test_a_failed_training_leaves_a_record_that_a_success_resolves(study, monkeypatch):
+    interrupt(monkeypatch, 8)
+    path = Path("results/two/failures/train_sft/r/a.json")
+    record = json.loads(path.read_text())
+    assert (record["rule"], record["key"], record["resolved"]) == ("train_sft", "r/a", False)
+    sft(study="two")
+    assert json.loads(path.read_text())["resolved"] is True
+
+
+def test_a_sick_training_stops_with_a_record_and_its_last_healthy_adapter(study, monkeypatch):
+    total, calls = train_sft.trainers.Imitation.total, []
+
+    def sick(model, batch):
+        calls.append(1)
+        loss = total(model, batch)
+        return loss * float("nan") if len(calls) > 20 else loss
+
+    monkeypatch.setattr(train_sft.trainers.Imitation, "total", staticmethod(sick))
+    with pytest.raises(StudyError, match="the training was stopped at step [0-9]+: non_finite"):
+        sft("b", checkpoints=100, evaluations=1)
+    record = json.loads(Path("results/one/failures/train_sft/r/b.json").read_text())
+    assert record["class"] == "non_finite" and not record["resolved"]
+    assert 0 < record["checkpoint"]["step"] < record["step"]
+    kept = load_file(Path("results/one/failures/train_sft/r/b.checkpoint", FILES[0]))
+    assert all(bool(each.isfinite().all()) for each in kept.values())
+    assert not Path("results/one/llm/r/sft/b", FILES[0]).exists()
+
+
+# DPO ------------------------------------------------------------------------------------------------------------------
+
+
+def test_dpo_starts_from_its_reference_and_learns(study):
+    reference = DONE
+    score(reference)
+    account, table = json.loads(Path(SCORES["account"]).read_text()), pd.read_parquet(SCORES["scores"])
+    assert account["reference"] == train_sft.adapters.sha256(reference / FILES[0])
+    assert table["split"].value_counts().to_dict() == {"train": 18, "validation": 6}
+    assert (table[["chosen", "rejected"]] < 0).all(axis=None)
+    folder = dpo(reference)
+    about = summary(folder)
+    assert about["first_loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert about["rows_per_step"] > 1
+    assert about["reference"] == account["reference"]
+    assert losses(folder)[-1] < 0.6
+    assert about["validation_losses"][-1] < 0.6
+
+
+def test_dpo_refuses_an_adapter_that_is_not_its_reference(study):
+    reference, other = DONE, sft("b", data="more", epochs=1)
+    score(reference)
+    with pytest.raises(StudyError, match="DPO has to start from its reference"):
+        dpo(other)
+
+
+def test_dpo_refuses_scores_that_are_not_its_reference_s(study):
+    reference = DONE
+    score(reference)
+    table = pd.read_parquet(SCORES["scores"])
+    table["chosen"] += 1.0
+    table.to_parquet(SCORES["scores"])
+    with pytest.raises(StudyError, match="the first loss of DPO is 0.744[0-9]*, not ln 2"):
+        dpo(reference)
+    assert not Path("results/one/llm/r/dpo/adapter_model.safetensors").exists()
+
+
+# GRPO -----------------------------------------------------------------------------------------------------------------
+
+
+def test_grpo_rewards_completions(study):
+    settings = {"batch": 4, "generations": 2, "steps": 3, "max_new_tokens": 12, "learning_rate": 1e-3}
+    parent, folder = DONE, "results/one/llm/r/grpo"
+    params = {"settings": Grpo(**settings).model_dump(mode="json"), "four_bit": False, "base": "tiny", "seed": 7}
+    given = base_files() | adapter_of(parent) | {"prompts": "data/prompts.jsonl"}
+    train_grpo.main(Job(input=given, output=outputs(folder), params=params, wildcards={"recipe": "r"}))
+    records = [each for each in metrics.read(Path(folder, "metrics.jsonl")) if "loss" in each]
+    assert [each["step"] for each in records] == [1, 2, 3]
+    assert all(0 <= each["reward"] <= 1 and each["completion_tokens"] <= 12 for each in records)
+    assert any(each["reward"] > 0 for each in records)
+    about = summary(folder)
+    assert about["continues"] == train_sft.adapters.sha256(parent / FILES[0])
+    assert about["mean_reward_last_tenth"] == pytest.approx(records[-1]["reward"])

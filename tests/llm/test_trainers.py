@@ -1,0 +1,321 @@
+"""Rows change how a loss is computed, never the loss: against single samples, plain transformers, and formulas."""
+
+import math
+
+import pytest
+import torch
+
+from scripts.common.errors import StudyError
+from scripts.llm import attention, examples, policies, trainers
+from scripts.llm.examples import Example
+from scripts.llm.settings import Adapter, Sft
+from tests.llm import models
+
+# PEFT 0.21 asks transformers 5.23 by an older name
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+SHAPE = {"hidden": 64, "intermediate": 128, "layers": 2, "heads": 4, "kv_heads": 2, "context": 512}
+LORA = Adapter(r=4, alpha=8).model_dump(mode="json")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    # larger weights: attention that looks somewhere, so that a leak would show
+    return models.make_base(tmp_path_factory.mktemp("base") / "tiny", shape=SHAPE, scale=4.0)
+
+
+def policy(base, kernel=attention.NAME, moved=True):
+    """The base with an adapter; ``moved`` gives it matrices that do something."""
+    model = policies.load(*base, attention=kernel, trainable=True)
+    model = policies.attach(model, LORA, seed=3)
+    if moved:
+        torch.manual_seed(5)
+        for name, each in model.named_parameters():
+            if "lora_B" in name:
+                each.data.normal_(std=0.05)
+    return model
+
+
+def made(lengths, seed=1, references=False):
+    """Examples of random tokens; with ``references``, pairs whose segments share a third of them."""
+    torch.manual_seed(seed)
+    found = []
+    for length in lengths:
+        ids = torch.randint(5, 300, (length,)).tolist()
+        start = max(1, length // 3)
+        segments = ((ids, start),)
+        if references:
+            segments += ((ids[:start] + torch.randint(5, 300, (length // 2,)).tolist(), start),)
+        found.append(Example(segments, (-3.0, -2.0) if references else None, str(length)))
+    return found
+
+
+def settings(**changes):
+    return Sft(**{"batch": 4, "row_tokens": 64, "learning_rate": 0.02, **changes}).model_dump(mode="json")
+
+
+def gradient(model, losses):
+    """The adapter's gradient of a sum of losses, one vector."""
+    model.zero_grad()
+    for each in losses:
+        each.backward()
+    return torch.cat([each.grad.flatten() for each in model.parameters() if each.requires_grad])
+
+
+def collated(found):
+    return examples.collate([examples.row(found)])
+
+
+# losses ---------------------------------------------------------------------------------------------------------------
+
+
+def test_packed_loss_and_gradient_are_those_of_one_sample_at_a_time(base):
+    model, found, objective = policy(base), made([9, 30, 4, 17]), trainers.Imitation()
+    together = objective.total(model, collated(found))
+    apart = [objective.total(model, collated([each])) for each in found]
+    assert float(together.detach()) == pytest.approx(sum(float(each.detach()) for each in apart), rel=1e-6)
+    torch.testing.assert_close(gradient(model, [together]), gradient(model, apart), rtol=1e-4, atol=3e-5)
+    assert objective.size(collated(found)) == sum(each.length - each.segments[0][1] for each in found)
+
+
+def test_packed_loss_and_gradient_are_those_of_padded_transformers(base):
+    found = made([9, 30, 4, 17])
+    packed, plain = policy(base), policy(base, kernel="sdpa")
+    ours = trainers.Imitation().total(packed, collated(found)) / trainers.Imitation().size(collated(found))
+    longest = max(each.length for each in found)
+    columns = {"input_ids": [], "labels": [], "attention_mask": []}
+    for ids, start in (each.segments[0] for each in found):
+        blank = longest - len(ids)
+        columns["input_ids"].append(ids + [0] * blank)
+        columns["labels"].append([-100] * start + ids[start:] + [-100] * blank)
+        columns["attention_mask"].append([1] * len(ids) + [0] * blank)
+    theirs = plain(**{name: torch.tensor(each) for name, each in columns.items()}).loss
+    assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-6)
+    torch.testing.assert_close(gradient(packed, [ours]), gradient(plain, [theirs]), rtol=1e-4, atol=1e-6)
+
+
+def test_samples_of_a_row_do_not_see_each_other(base):
+    model = policy(base).eval()
+    first, second, third = made([12, 20, 9])
+    other = made([20], seed=9)[0]
+    with torch.no_grad():
+        as_it_was = trainers.segment_log_probabilities(model, collated([first, second, third]))
+        changed = trainers.segment_log_probabilities(model, collated([first, other, third]))
+        moved = trainers.segment_log_probabilities(model, collated([third, second, first]))
+    assert as_it_was[[0, 2]].tolist() == changed[[0, 2]].tolist()
+    assert as_it_was[1] != changed[1]
+    torch.testing.assert_close(as_it_was, moved.flip(0))
+
+
+def test_what_comes_before_in_a_sample_is_seen(base):
+    """The counterpart: a kernel that sees nothing would pass the test above."""
+    model = policy(base).eval()
+    (example,) = made([12])
+    ids, start = example.segments[0]
+    altered = Example((([ids[0] + 1, *ids[1:]], start),))
+    with torch.no_grad():
+        one, two = (trainers.segment_log_probabilities(model, collated([each])) for each in (example, altered))
+    assert abs(float(one - two)) > 1e-4
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_segmented_attention_is_sdpa_under_a_block_mask(groups):
+    torch.manual_seed(2)
+    bounds = torch.tensor([0, 5, 6, 14], dtype=torch.int32)
+    query, key, value = (torch.randn(1, heads, 14, 8, requires_grad=True) for heads in (4, 4 // groups, 4 // groups))
+    kernel = torch.nn.Identity().eval()
+    ours, weights = attention.segmented(kernel, query, key, value, None, scaling=0.3, cu_seq_lens_q=bounds)
+    which = torch.bucketize(torch.arange(14), bounds[1:].long(), right=True)
+    mask = (which[:, None] == which[None]) & torch.ones(14, 14, dtype=torch.bool).tril()
+    wide = [each.repeat_interleave(groups, dim=1) for each in (key, value)]
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, *wide, attn_mask=mask, scale=0.3).transpose(1, 2)
+    assert weights is None
+    torch.testing.assert_close(ours, theirs)
+    upstream = torch.randn_like(ours)
+    for one, two in zip(
+        *(torch.autograd.grad(each, (query, key, value), upstream) for each in (ours, theirs)), strict=True
+    ):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_without_bounds_a_row_is_one_sample():
+    torch.manual_seed(2)
+    each = torch.randn(1, 2, 6, 8)
+    kernel = torch.nn.Identity().eval()
+    whole = torch.tensor([0, 6], dtype=torch.int32)
+    one, two = (attention.segmented(kernel, each, each, each, None, cu_seq_lens_q=given)[0] for given in (None, whole))
+    assert one.equal(two)
+
+
+# preferences ----------------------------------------------------------------------------------------------------------
+
+
+def answer_log_probability(model, ids, start):
+    """Summed over the answer, from the logits of the whole text: no row, no shortcut."""
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+    return sum(float(logits[place - 1, ids[place]]) for place in range(start, len(ids)))
+
+
+def test_score_is_the_log_probability_of_each_answer(base):
+    found = made([12, 30, 7], references=True)
+    scores = trainers.score(policy(base).eval(), found, capacity=50)
+    plain = policy(base, kernel="sdpa").eval()
+    for (chosen, rejected), example in zip(scores, found, strict=True):
+        expected = [answer_log_probability(plain, *segment) for segment in example.segments]
+        assert [chosen, rejected] == pytest.approx(expected, rel=1e-5)
+    assert trainers.score(policy(base).eval(), [], capacity=50) == []
+
+
+def test_preference_loss_is_the_sigmoid_loss_of_dpo(base):
+    """Rafailov et al. 2023, eq. 7, as TRL 1.16 computes it for ``loss_type=sigmoid``."""
+    beta, plain = 0.3, policy(base, kernel="sdpa").eval()
+    found = [each._replace(references=(-60.0 - n, -55.0)) for n, each in enumerate(made([12, 30, 7], references=True))]
+    loss = 0.0
+    for each in found:
+        chosen, rejected = (answer_log_probability(plain, *segment) for segment in each.segments)
+        logits = (chosen - rejected) - (each.references[0] - each.references[1])
+        loss += math.log1p(math.exp(-beta * logits))
+    objective = trainers.Preference(beta)
+    assert float(objective.total(policy(base), collated(found)).detach()) == pytest.approx(loss, rel=1e-5)
+    assert objective.size(collated(found)) == 3
+
+
+def test_the_loss_of_a_policy_that_is_its_reference_is_ln_2(base):
+    model, found = policy(base), made([12, 30, 7], references=True)
+    scores = trainers.score(model.eval(), found, capacity=40)
+    found = [each._replace(references=pair) for each, pair in zip(found, scores, strict=True)]
+    objective = trainers.Preference(0.1)
+    loss = float(objective.total(model, collated(found)).detach()) / objective.size(collated(found))
+    assert loss == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_dropout_is_off_where_it_would_blur_a_comparison(base):
+    model = policies.load(*base, attention=attention.NAME, trainable=True)
+    model = policies.attach(model, LORA | {"dropout": 0.5}, seed=3)
+    for name, each in model.named_parameters():
+        if "lora_B" in name:
+            each.data.fill_(0.05)
+    objective, batch = trainers.Imitation(), collated(made([20]))
+    assert objective.total(model.train(), batch) != objective.total(model, batch)
+    model = policies.without_dropout(model)
+    assert objective.total(model, batch) == objective.total(model, batch)
+
+
+# training -------------------------------------------------------------------------------------------------------------
+
+LENGTHS = [9, 30, 12, 17, 22, 8, 14, 25, 11, 19]
+
+
+def trained(model, found, chosen, folder, validation=None, **options):
+    """The adapter after a course, and what was logged."""
+    course = trainers.course(found, chosen, 1, packed=chosen["packing"])
+    common = {"objective": trainers.Imitation(), "validation": validation, "seed": 1, "device": "cpu"}
+    trainer = trainers.train(model, course, chosen, folder, **common, **options)
+    return state(model), trainer.state.log_history
+
+
+def state(model):
+    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+
+
+def assert_same(one, two, tolerance=1e-6):
+    assert one.keys() == two.keys()
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) <= tolerance
+
+
+def test_a_training_is_the_same_with_and_without_packing(base, tmp_path):
+    found = made(LENGTHS)
+    packed, log = trained(policy(base), found, settings(epochs=2), tmp_path / "packed")
+    single, other = trained(policy(base), found, settings(epochs=2, packing=False), tmp_path / "single")
+    assert_same(packed, single, 2e-5)
+    losses, others = ([each["loss"] for each in every if "loss" in each] for every in (log, other))
+    assert len(losses) == 5 and losses == pytest.approx(others, abs=1e-5)
+    assert max(float((packed[name] - before).abs().max()) for name, before in state(policy(base)).items()) > 1e-3
+
+
+def test_a_step_weighs_every_target_alike(base, tmp_path):
+    """The logged first loss: the mean over the step's targets, not the mean of rows' means."""
+    found, chosen = made(LENGTHS), settings(row_tokens=32)
+    course = trainers.course(found, chosen, 1)
+    assert course.per_step > 2
+    _, log = trained(policy(base), found, chosen, tmp_path)
+    batches = [collated([found[each] for each in row]) for row in course.rows.rows[: course.per_step]]
+    objective, model = trainers.Imitation(), policy(base)
+    total = sum(float(objective.total(model, each).detach()) for each in batches)
+    assert log[0]["loss"] == pytest.approx(total / sum(map(objective.size, batches)), rel=1e-5)
+
+
+def test_the_validation_loss_is_the_mean_over_targets_whatever_the_rows(base, tmp_path):
+    held = made([13, 28, 6], seed=4)
+    found = []
+    for capacity in (30, 200):
+        rows = trainers.validation_rows(held, capacity)
+        _, log = trained(policy(base), made(LENGTHS), settings(evaluations=1), tmp_path / str(capacity), rows)
+        found.append([each["eval_loss"] for each in log if "eval_loss" in each])
+    assert len(trainers.validation_rows(held, 30)) > len(trainers.validation_rows(held, 200)) == 1
+    assert len(found[0]) == 1 and found[0] == pytest.approx(found[1], abs=1e-5)
+    assert trainers.validation_rows([], 30) is None
+
+
+def test_threads_change_no_bit(base, tmp_path):
+    before, done = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            policies.use_threads(threads)
+            done.append(trained(policy(base), made(LENGTHS), settings(), tmp_path / str(threads))[0])
+    finally:
+        torch.set_num_threads(before)
+    assert all(each.equal(done[1][name]) for name, each in done[0].items())
+
+
+# memory ---------------------------------------------------------------------------------------------------------------
+
+
+class Full(trainers.Imitation):
+    """A GPU that holds rows of ``most`` tokens; its memory runs out from row number ``after`` of the training on."""
+
+    def __init__(self, most, after=0):
+        self.most, self.after, self.seen, self.failed = most, after, 0, 0
+
+    def total(self, model, batch):
+        self.seen += 1
+        if self.seen > self.after and batch["input_ids"].shape[1] > self.most:
+            self.failed += 1
+            assert self.failed < 20, "the same rows are tried again and again"
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return super().total(model, batch)
+
+
+def fitted(base, objective, folder, found, *, capacity=64):
+    """The adapter after :func:`train_fitting`, and the halvings that were told."""
+    model, chosen, told = policy(base), settings(row_tokens=capacity, epochs=2, learning_rate=0.005), []
+    trainers.train_fitting(
+        model,
+        lambda capacity: trainers.course(found, chosen, 1, capacity),
+        chosen,
+        folder,
+        capacity=capacity,
+        on_shrink=lambda old, new: told.append((old, new)),
+        resume=lambda course: None,
+        objective=objective,
+        validation=None,
+        seed=1,
+        device="cpu",
+    )
+    return state(model), told
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_rows_are_halved_until_they_fit_and_the_training_is_the_same(base, tmp_path, after):
+    """``after`` 3: memory runs out in the second step, when the adapter has moved and no checkpoint was saved."""
+    found = made(LENGTHS)
+    undisturbed, _ = fitted(base, trainers.Imitation(), tmp_path / "undisturbed", found)
+    disturbed, told = fitted(base, Full(32, after), tmp_path / "disturbed", found)
+    assert len(told) >= 1 and all(new == old // 2 for old, new in told)
+    assert_same(undisturbed, disturbed, 1e-6)
+
+
+def test_a_sample_that_does_not_fit_alone_ends_the_training_with_advice(base, tmp_path):
+    """Its row is as short as it gets, while others still have several samples."""
+    with pytest.raises(StudyError, match=r"does not hold a row of one sample \(30 tokens\).*gradient_checkpointing"):
+        fitted(base, Full(29), tmp_path, made(LENGTHS))
