@@ -9,9 +9,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 ROOT = Path(workflow.basedir)
-# Every job, local or remote, parses this file first: so `scripts` imports from any working directory.
+# Every job parses this file first: `scripts` imports from any folder, and idle OpenMP threads sleep, not spin.
 sys.path.insert(0, str(ROOT))
-os.environ.update(PYTHONPATH=str(ROOT))
+os.environ.update(PYTHONPATH=str(ROOT), OMP_WAIT_POLICY="PASSIVE")
 
 from scripts.common.errors import StudyError
 from scripts.common.fingerprint import Code

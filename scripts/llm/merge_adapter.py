@@ -1,6 +1,7 @@
 """The base with an adapter merged in, tensor by tensor, as a model folder of its own."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from scripts.common.atomic import replacing
@@ -18,12 +19,11 @@ def main(job):
     base, adapter = weights.Weights(inputs.model), adapters.read(Path(inputs.adapter).parent)
     adapters.check_fit(adapter, base)
     with replacing(job.output.folder) as temporary:
-        writer = weights.Writer(temporary, local.shard_bytes(params.shard))
-        for name in base.names:
-            # opened anew: what was read of a mapped file counts as memory until it is closed
-            tensor, layer = weights.Weights(inputs.model).read(name), adapter.layers.get(name)
-            writer.add(name, tensor if layer is None else merged(name, tensor, layer))
-        writer.close()
+        with closing(weights.Writer(temporary, local.shard_bytes(params.shard))) as writer:
+            for name in base.names:
+                # opened anew: what was read of a mapped file counts as memory until it is closed
+                tensor, layer = weights.Weights(inputs.model).read(name), adapter.layers.get(name)
+                writer.add(name, tensor if layer is None else merged(name, tensor, layer))
         for name in ("config.json", *local.beside(inputs.model)):
             shutil.copyfile(Path(inputs.model, name), temporary / name)
         body = {

@@ -260,7 +260,8 @@ from scripts.llm.bases import merge
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
 
-settings = {"method": "ties", "models": {"one": 1, "two": 1}, "onto": "base", "density": 0.5, "dtype": None, "shard": "1MB"}
+settings = {"method": "ties", "models": {"one": 1, "two": 1}, "onto": "base", "density": 0.5}
+settings |= {"dtype": None, "shard": "1MB"}
 for folder in map(Path, sys.argv[1:]):
     before = peak()
     given = {name: (folder / name, folder / f"{name}.index.json") for name in ("one", "two", "base")}
@@ -270,18 +271,18 @@ print(peak() - before)
 
 
 def test_it_needs_the_memory_of_a_few_tensors_not_of_a_model(models, tmp_path):
-    """Of three models of 20 tensors, six tensors: the three, the sizes of a difference, the result, a shard's."""
+    """Of three models of 20 tensors: those of one name, the sizes of a difference, the result; and the pieces."""
     for seed, name in enumerate(("base", "one", "two")):
         draws, folder = np.random.RandomState(seed), tmp_path / name
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps({"model_type": "qwen2", "num_hidden_layers": 20}))
         (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {}}}))
-        tensors = {f"model.layers.{n}.mlp.up_proj.weight": draws.bytes(2**21) for n in range(20)}
+        tensors = {f"model.layers.{n}.mlp.up_proj.weight": draws.bytes(2**20) for n in range(20)}
         tensors = {key: np.frombuffer(each, "int8").astype("float32") for key, each in tensors.items()}
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         with_index(folder)
     warm = models["base"][0].parent
     done = subprocess.run([sys.executable, "-c", PEAK, warm, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    tensor = 4 * 2**21
-    assert int(done.stdout) < 8 * tensor, f"{int(done.stdout) / 1e6:.0f} MB for tensors of {tensor / 1e6:.0f} MB"
+    tensor = 4 * 2**20
+    assert int(done.stdout) < 12 * tensor, f"{int(done.stdout) / 1e6:.0f} MB for tensors of {tensor / 1e6:.0f} MB"

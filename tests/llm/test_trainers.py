@@ -319,3 +319,8 @@ def test_a_sample_that_does_not_fit_alone_ends_the_training_with_advice(base, tm
     """Its row is as short as it gets, while others still have several samples."""
     with pytest.raises(StudyError, match=r"does not hold a row of one sample \(30 tokens\).*gradient_checkpointing"):
         fitted(base, Full(29), tmp_path, made(LENGTHS))
+
+
+def test_a_long_sample_among_short_ones_that_still_share_a_row_ends_the_training_too(base, tmp_path):
+    with pytest.raises(StudyError, match=r"does not hold a row of one sample \(60 tokens\)"):
+        fitted(base, Full(50), tmp_path, made([60, 5, 5, 5]), capacity=60)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from scripts.common.errors import StudyError
@@ -27,13 +28,12 @@ def build(settings, inputs, folder, *, seed, threads):
     for key, values in differences.items():
         progress.info("%s differs; the merged model has that of the first: %s", key, values)
     dtype = settings["dtype"] and getattr(torch, settings["dtype"])
-    writer = weights.Writer(folder, local.shard_bytes(settings["shard"]))
-    for tensor in first.names:
-        merged = _merged(tensor, models, settings, seed, dtype or _read(first, tensor).dtype)
-        if not torch.isfinite(merged).all():
-            raise StudyError(f"{tensor} is not finite once merged: one of {', '.join(models)} is damaged")
-        writer.add(tensor, merged)
-    writer.close()
+    with closing(weights.Writer(folder, local.shard_bytes(settings["shard"]))) as writer:
+        for tensor in first.names:
+            merged = _merged(tensor, models, settings, seed, dtype or _read(first, tensor).dtype)
+            if not merged.sum(dtype=torch.float64).isfinite():
+                raise StudyError(f"{tensor} is not finite once merged: one of {', '.join(models)} is damaged")
+            writer.add(tensor, merged)
     _write_beside(first, Path(folder), settings["dtype"])
     progress.info("%s of %s: %d tensors", settings["method"], ", ".join(settings["models"]), len(first.names))
     used = {"slerp": ("t",), "linear": (), "ties": ("onto", "density"), "dare": ("onto", "density")}

@@ -26,21 +26,23 @@ def build(settings, inputs, folder, *, seed, threads, session):
     from scripts.llm import architectures, chats, examples, tokenizers, trainers
 
     found = [sample for path in inputs["texts"] for sample in samples.read(path)]
-    if not found:
-        raise StudyError("there is no text to pretrain on: the training splits of the corpora are empty")
+    if len(found) < 2:
+        raise StudyError(
+            f"{len(found)} samples are no text to pretrain on: the corpora's training splits are too small"
+        )
     plain, conversations = documents(found, seed)
     tokenizer = tokenizers.train(plain, settings["vocabulary"])
     tokenizers.save(tokenizer, folder)
     texts = plain + [
         chats.prompt_text(tokenizer, turns[:1]) + turns[1]["content"] + tokenizer.eos_token for turns in conversations
     ]
-    documents_ = examples.documents(tokenizer, texts, MAX_LENGTH)
-    training = course_settings(settings, len(documents_))
+    learned = examples.documents(tokenizer, texts, MAX_LENGTH)
+    training = course_settings(settings, len(learned))
     model = architectures.new_qwen2(settings, tokenizer, seed)
-    progress.info("%d parameters, %d documents", sum(each.numel() for each in model.parameters()), len(documents_))
+    progress.info("%d parameters, %d documents", sum(each.numel() for each in model.parameters()), len(learned))
     session.train(
         model,
-        lambda capacity: trainers.course(documents_, training, seed, capacity),
+        lambda capacity: trainers.course(learned, training, seed, capacity),
         training,
         objective=trainers.Imitation(),
         validation=None,
