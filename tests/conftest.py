@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import TALK, make_checkout, snakemake
+from tests.tiny import CHAT, TALK, make_checkout, snakemake
 
 
 def pytest_addoption(parser):
@@ -28,5 +28,13 @@ def checkout(built, tmp_path):
 def talked(tmp_path_factory):
     """A checkout whose tiny study of corpora has been built; tests copy it and never change it."""
     folder = make_checkout(tmp_path_factory.mktemp("talked") / "checkout", TALK)
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chatted(tmp_path_factory):
+    """A checkout whose tiny study of language models has been built; tests copy it and never change it."""
+    folder = make_checkout(tmp_path_factory.mktemp("chatted") / "checkout", CHAT)
     snakemake(folder)
     return folder

@@ -116,6 +116,51 @@ TALK = {
     },
 }
 
+# a study of the language stage: everything that its rules make, of models too small to learn much
+CHAT = {
+    "study": "tiny",
+    "seed": 7,
+    "device": "cpu",
+    "markets": STUDY["markets"],
+    "corpora": {
+        "trading": {
+            "market": "made",
+            "symbols": ["AAA", "BBB"],
+            "parts": {
+                "states": {"kind": "features", "per_symbol": 60},
+                "pairs": {"kind": "preferences", "per_symbol": 60, "facts": [2, 3], "decision": "first"},
+            },
+            "splits": {"validation": 0.1, "test": 0.2},
+        }
+    },
+    "bases": {
+        "tiny": {
+            "kind": "scratch",
+            "corpora": ["trading"],
+            "vocabulary": 512,
+            "hidden": 256,
+            "layers": 1,
+            "steps": 40,
+            "batch": 4,
+        }
+    },
+    "recipes": {
+        "student": {
+            "base": "tiny",
+            "corpus": "trading",
+            "adapter": {"method": "lora", "r": 8, "alpha": 16, "dropout": 0.1},
+            "sft": {"batch": 8, "samples": 48, "validation_samples": 8},
+            "phases": {"A": {}, "B": {"sft": {"epochs": 2}}, "C": {"sft": {"learning_rate": 0.0005}}},
+            "dpo": {"parts": ["pairs"], "samples": 32, "batch": 8},
+            "export": {"quants": ["F32", "Q8_0"], "lora": True, "verified_texts": 8, "min_agreement": {"Q8_0": 0.5}},
+            "evaluation": {
+                "texts": {"kind": "held_out", "corpus": "trading", "samples": 8},
+                "pairs": {"kind": "pairs", "corpus": "trading", "samples": 8},
+            },
+        }
+    },
+}
+
 
 def bars(symbol, months=MONTHS):
     """A seeded random walk of hourly bars; more months change no earlier one."""

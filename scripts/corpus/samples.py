@@ -91,5 +91,12 @@ def count_lines(path):
     return sum(1 for each in Path(path).read_text(encoding="utf-8").split("\n") if each.strip())
 
 
+def spread(samples, number):
+    """``number`` of ``samples`` (None: all) at equal distances: the parts of a file in proportion."""
+    if number is None or number >= len(samples):
+        return list(samples)
+    return [samples[place * len(samples) // number] for place in range(number)]
+
+
 def _message(role, content):
     return {"role": role, "content": unicodedata.normalize("NFC", content)}

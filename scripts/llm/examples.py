@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from scripts.corpus.samples import spread
 from scripts.llm import chats
 
 IGNORED = -100  # the target of a token that is not learned
@@ -63,7 +64,7 @@ def pairs(tokenizer, samples, max_length, references=None):
 def chosen(samples, settings):
     """The samples that a training's settings (``parts``, ``samples``) choose, in their order."""
     kept = [each for each in samples if settings["parts"] == "all" or each["meta"]["part"] in settings["parts"]]
-    return kept[: settings["samples"]]
+    return spread(kept, settings["samples"])
 
 
 def row(examples):

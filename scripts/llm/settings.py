@@ -90,7 +90,7 @@ class Training(Settings):
     """What SFT, DPO and GRPO share. A phase may override any of it."""
 
     epochs: PositiveFloat = Field(1.0, description="passes over the samples")
-    samples: PositiveInt | None = Field(None, description="the first so many; null: all")
+    samples: PositiveInt | None = Field(None, description="so many, at equal distances in the file; null: all")
     batch: PositiveInt = Field(16, description="samples of an optimizer step")
     max_length: PositiveInt = Field(1024, description="tokens; longer samples are left out and counted")
     row_tokens: PositiveInt = Field(1024, description="tokens that are computed at once, at most")
@@ -174,7 +174,7 @@ class QuestionSet(Settings):
     kind: Literal["benchmark", "prompts", "answers"]
     corpus: Name = Field(description="whose benchmark.jsonl, prompts/test.jsonl or messages/test.jsonl")
     parts: list[Name] | Literal["all"] = Field("all", description="kind answers: parts of the corpus")
-    per_domain: PositiveInt | None = Field(None, description="the first so many of each domain; null: all")
+    per_domain: PositiveInt | None = Field(None, description="so many of each domain, at equal distances; null: all")
     max_new_tokens: PositiveInt = Field(256, description="of an answer")
 
 
@@ -193,7 +193,7 @@ class Pairs(Settings):
     kind: Literal["pairs"]
     corpus: Name = Field(description="whose preferences/test.jsonl")
     parts: list[Name] | Literal["all"] = Field("all", description="parts of the corpus")
-    samples: PositiveInt | None = Field(None, description="the first so many of each part; null: all")
+    samples: PositiveInt | None = Field(None, description="so many of each part, at equal distances; null: all")
 
 
 class Decisions(Settings):
@@ -203,7 +203,7 @@ class Decisions(Settings):
     corpus: Name = Field(description="whose preferences/test.jsonl: their questions, without the answers")
     parts: list[Name] | Literal["all"] = Field("all", description="parts of the corpus")
     ensemble: Name | None = Field(None, description="whose out-of-fold and test rows are compared; null: none")
-    samples: PositiveInt | None = Field(None, description="the first so many of each part; null: all")
+    samples: PositiveInt | None = Field(None, description="so many of each part, at equal distances; null: all")
 
 
 class Harness(Settings):

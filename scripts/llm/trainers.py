@@ -226,8 +226,11 @@ def train_fitting(model, make_course, settings, folder, *, capacity, on_shrink, 
         try:
             return train(model, course, settings, folder, resume=resume(course), **options)
         except torch.cuda.OutOfMemoryError as error:
-            longest = max(len(course.rows[number]["input_ids"]) for number in range(len(course.rows)))
-            if max(map(len, course.rows.rows)) == 1:
+            sizes = [len(course.rows[number]["input_ids"]) for number in range(len(course.rows))]
+            longest = max(sizes)
+            alone = len(course.rows.rows[sizes.index(longest)]) == 1
+            # a long sample alone in its row may not be the one that failed: the others are halved once
+            if max(map(len, course.rows.rows)) == 1 or (alone and capacity <= longest // 2):
                 raise StudyError(
                     f"the GPU's memory does not hold a row of one sample ({longest} tokens): {error}. Lower "
                     "max_length, turn on gradient_checkpointing, or take adapter.method qlora"

@@ -12,13 +12,13 @@ from scripts.llm import chats, modelfiles, weights
 
 def main(job):
     """Derive the Go template from the chat template, check it on conversations, and write the file."""
-    params, inputs = job.params, job.input
+    settings, inputs = job.params.settings, job.input
     weights.check(inputs.model, inputs["index"])
     tokenizer = chats.load_tokenizer(inputs.model)
-    context = params.num_ctx or weights.read_config(inputs.model)["max_position_embeddings"]
+    context = settings["num_ctx"] or weights.read_config(inputs.model)["max_position_embeddings"]
     begin = modelfiles.begin_token(inputs.model, tokenizer)
-    settings = {"begin": begin, "system": params.system, "temperature": params.temperature, "num_ctx": context}
-    write_text(job.output[0], modelfiles.write(tokenizer, Path(inputs.gguf).name, **settings))
+    text = modelfiles.write(tokenizer, Path(inputs.gguf).name, **settings | {"begin": begin, "num_ctx": context})
+    write_text(job.output[0], text)
     progress.info("stops at %s", ", ".join(modelfiles.stops(tokenizer)))
 
 

@@ -179,7 +179,8 @@ def saved_bytes(model, tokens):
 
 
 STEP = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 import peft, psutil, torch, transformers
 from tests.llm import test_footprints as here
 from scripts.llm import examples, footprints, trainers
@@ -191,7 +192,8 @@ row = examples.collate([examples.row([examples.Example((([7] * 256, 192),))] * 4
 for _ in range(2):
     trainers.Imitation.total(model, row).backward()
     optimizer.step(), optimizer.zero_grad(set_to_none=True)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+# not ru_maxrss: that of a new process begins at the memory of the one that started it
+peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 shapes = here.shape_of_model(model, shape["layers"])
 estimate = footprints.training(shapes, here.LORA, here.PLAIN, tokens, "cpu", 256)
 print(json.dumps([before, peak, estimate.total]))

@@ -9,7 +9,7 @@ import pytest
 from tests.planning import plan
 from tests.tiny import TALK, jobs_run, snakemake, write_study
 
-PAGES = ["tabulate_corpora", "tabulate_times", "write_manifest"]
+PAGES = ["tabulate_corpora", "tabulate_failures", "tabulate_times", "write_manifest"]
 
 
 @pytest.fixture

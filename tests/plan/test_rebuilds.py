@@ -21,7 +21,7 @@ BLOCKS = ["b000", "b001", "b002", "b003"]
 
 # The report reads files of all stages: what follows a change of a stack, of a market, and of anything at all.
 FIGURES = [f"{rule} {STACK}" for rule in ("draw_auc", "draw_calibration", "draw_correlation", "draw_importance")]
-PAGES = ["tabulate_gates", "summarize_study", "write_manifest", "tabulate_times"]
+PAGES = ["tabulate_gates", "summarize_study", "write_manifest", "tabulate_failures", "tabulate_times"]
 
 
 def trained(model, blocks=BLOCKS):

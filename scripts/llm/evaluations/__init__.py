@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from scripts.common.errors import StudyError
 from scripts.common.statistics import proportions
+from scripts.corpus.samples import spread
 
 NOTHING = 1e-15
 MODULES = {
@@ -70,28 +71,21 @@ def group_of(meta):
     return f"{meta['entity'] if meta['time'] else meta['part']}/{meta['group']}"
 
 
-def select(samples, *, parts="all", first=None, by="part"):
-    """The samples of ``parts`` (names or "all"), and of each value of ``meta[by]`` the first so many (None: all).
+def select(samples, *, parts="all", number=None, by="part"):
+    """The samples of ``parts`` (names or "all"); of each value of ``meta[by]`` ``number`` at equal distances (None:
+    all), in the order of the file.
 
     Raises StudyError when none is left.
     """
-    kept, taken = [], {}
-    for sample in samples:
-        key = sample["meta"][by]
-        taken[key] = taken.get(key, 0) + 1
-        if (parts == "all" or sample["meta"]["part"] in parts) and (first is None or taken[key] <= first):
-            kept.append(sample)
+    places = {}
+    for place, sample in enumerate(samples):
+        if parts == "all" or sample["meta"]["part"] in parts:
+            places.setdefault(sample["meta"][by], []).append(place)
+    kept = [samples[place] for place in sorted(sum((spread(each, number) for each in places.values()), []))]
     if not kept:
         there = ", ".join(sorted({sample["meta"]["part"] for sample in samples})) or "none"
         raise StudyError(f"an evaluation set has no samples: asked for parts {parts}, the file has {there}")
     return kept
-
-
-def spread(samples, number):
-    """``number`` of ``samples`` (None: all) at equal distances: the parts of a file in proportion."""
-    if number is None or number >= len(samples):
-        return list(samples)
-    return [samples[place * len(samples) // number] for place in range(number)]
 
 
 def summarise(rows, figures, seed):

@@ -25,7 +25,7 @@ LABELS = (
 
 def evaluate(answerer, path, settings, context):
     """Decisions: see the package's docstring. Raises StudyError where the pairs have no outcomes."""
-    asked = evaluations.select(samples.read(path), parts=settings["parts"], first=settings["samples"])
+    asked = evaluations.select(samples.read(path), parts=settings["parts"], number=settings["samples"])
     judged = [each for each in asked if each["meta"].get("outcome", {}).get("chosen") in SIDES]
     if not judged:
         raise StudyError(

@@ -20,7 +20,7 @@ FEW_SAMPLES, FEW_TOKENS = 8, 400
 
 def evaluate(answerer, path, settings, context):
     """Losses in nats, ``loss`` the mean over tokens, ``loss_by_sample`` over answers: see the package's docstring."""
-    asked = evaluations.spread(evaluations.select(samples.read(path), parts=settings["parts"]), settings["samples"])
+    asked = samples.spread(evaluations.select(samples.read(path), parts=settings["parts"]), settings["samples"])
     segments = [_segment(answerer, sample) for sample in asked]
     kept = [place for place, (ids, _) in enumerate(segments) if len(ids) <= answerer.context]
     body = {"too_long": [asked[place]["meta"]["id"] for place in sorted({*range(len(asked))} - {*kept})]}
@@ -48,7 +48,7 @@ def _segment(answerer, sample):
 def _few(segments, kept):
     """Places of few samples and few tokens; the last answer is cut by leaving it out."""
     chosen, tokens = [], 0
-    for place in evaluations.spread(kept, FEW_SAMPLES):
+    for place in samples.spread(kept, FEW_SAMPLES):
         ids, start = segments[place]
         if not chosen or tokens + len(ids) - start <= FEW_TOKENS:
             chosen.append(place)

@@ -17,7 +17,7 @@ def evaluate(answerer, path, settings, context):
     ``margin``: log p(chosen) - log p(rejected), given the prompt; ``first_margin``: the same of the first token on
     which the two differ.
     """
-    asked = evaluations.select(samples.read(path), parts=settings["parts"], first=settings["samples"])
+    asked = evaluations.select(samples.read(path), parts=settings["parts"], number=settings["samples"])
     both, too_long = encode(answerer, asked)
     found = answerer.prefer([pair for _, pair in both])
     rows = [_row(sample, each) for (sample, _), each in zip(both, found, strict=True)]

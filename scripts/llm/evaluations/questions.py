@@ -22,7 +22,7 @@ def evaluate(answerer, path, settings, context):
     if settings.get("kind") == "answers":
         found = evaluations.select(found, parts=settings["parts"])
         found = [each for sample in found if (each := as_question(sample))]
-    asked = evaluations.select(found, first=settings["per_domain"], by="domain")
+    asked = evaluations.select(found, number=settings["per_domain"], by="domain")
     prompts = [answerer.encode(sample["prompt"]) for sample in asked]
     room = answerer.context - settings["max_new_tokens"]
     fitting = [place for place, prompt in enumerate(prompts) if len(prompt) <= room]
