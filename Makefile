@@ -29,6 +29,7 @@ $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
 	@$(SNAKEMAKE) --quiet all -- plans
+	@$(SNAKEMAKE) --quiet all --allowed-rules check_recipe admit_recipe checks -- checks
 	@$(SNAKEMAKE) --dry-run 2>&1 | $(BIN)/python -m scripts.common.dry_run
 
 dag: $(BIN)/.installed  ## the rule graph by stage: mermaid in README.md and docs/rulegraph.svg

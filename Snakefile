@@ -33,7 +33,8 @@ config.update(study.model_dump(mode="json"))
 code = Code(ROOT, ROOT / "envs" / "requirements.txt")
 
 
-for part in ("common", "corpus_plans", "llm_plans", "plans", "market", "ensemble", "corpus", "llm", "report"):
+STAGES = ("market", "ensemble", "corpus", "llm", "report")
+for part in ("common", "corpus_plans", "llm_plans", "plans", *STAGES, "dry_run"):
 
     include: f"rules/{part}.smk"
 
@@ -41,16 +42,10 @@ for part in ("common", "corpus_plans", "llm_plans", "plans", "market", "ensemble
 rule all:
     default_target: True
     input:
-        manifests() + fold_plans(),
+        checkpoint_files(),
         artifacts,
         [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS")],
         [f"{BENCHMARKS}/{name}.html" for name in ("times", "failures")],
-
-
-# What has to exist before a dry run is exact (`make plan`).
-rule plans:
-    input:
-        manifests() + fold_plans(),
 
 
 # A rule's code is what its script imports; the params say so, and the reason of a rerun names the module.

@@ -6,7 +6,7 @@ rule build_base:
         texts=base_texts,
         models=lambda wc: [model_of(name)["model"] for name in base_parents(wc)],
         indexes=lambda wc: [model_of(name)["index"] for name in base_parents(wc)],
-        folder=base_folder,
+        files=own_files,
     output:
         folder=directory(BASE),
         index=f"{BASE}.index.json",
@@ -16,11 +16,11 @@ rule build_base:
         f"{BENCHMARKS}/build_base/{{base}}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: 2
+    threads: 1
     resources:
-        mem_mb=megabytes(1500, per_input=8),
-        runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=gpus,
+        mem_mb=base_megabytes,
+        runtime=base_minutes,
+        gpu=base_gpus,
     params:
         settings=lambda wc: base_settings(wc).model_dump(mode="json"),
         names=base_parents,
@@ -44,7 +44,7 @@ rule check_recipe:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1500, per_input=8),
+        mem_mb=megabytes(1500, per_input=8, per_folder=0),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         recipe=recipe_params,
@@ -53,6 +53,27 @@ rule check_recipe:
         parts=lambda wc: {name: part.kind for name, part in study.corpora[recipe_settings(wc).corpus].parts.items()},
     script:
         "../scripts/llm/check_recipe.py"
+
+
+# A checkpoint, so that what changed is looked at after the checks: behind an ordinary rule that runs, Snakemake asks no
+# job that takes its output as `ancient` for changed params. Nothing but trainings depends on it (docs/rebuilds.md).
+checkpoint admit_recipe:
+    input:
+        f"{RECIPE}/preflight.json",
+    output:
+        ADMISSION,
+    log:
+        f"{LOGS}/admit_recipe/{{recipe}}.log",
+    benchmark:
+        f"{BENCHMARKS}/admit_recipe/{{recipe}}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(400),
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    script:
+        "../scripts/llm/admit_recipe.py"
 
 
 rule train_sft:
@@ -75,11 +96,12 @@ rule train_sft:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16),
+        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=gpus,
     params:
         settings=lambda wc: recipe_settings(wc).at(wc.phase).model_dump(mode="json"),
+        ordered=lambda wc: recipe_settings(wc).phases[wc.phase].curriculum is not None,
         lora=lambda wc: recipe_settings(wc).adapter.model_dump(mode="json"),
         base=lambda wc: recipe_settings(wc).base,
         seed=study.seed,
@@ -103,7 +125,7 @@ rule score_reference:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16),
+        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=gpus,
     params:
@@ -138,7 +160,7 @@ rule train_dpo:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16),
+        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=gpus,
     params:
@@ -169,7 +191,7 @@ rule train_grpo:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2500, per_input=16),
+        mem_mb=megabytes(2500, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=gpus,
     params:
@@ -196,7 +218,8 @@ rule merge_adapter:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1500, per_input=2),
+        # tensor by tensor: a few of the largest, the embedding, in float32
+        mem_mb=megabytes(1500, per_input=2, per_folder=0.5),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         base=lambda wc: recipe_settings(wc).base,
@@ -208,23 +231,23 @@ rule merge_adapter:
 
 rule convert_gguf:
     input:
-        model=ancient(f"{RECIPE}/merged"),
-        index=f"{RECIPE}/merged.index.json",
+        unpack(converted),
     output:
-        f"{GGUF}.gguf",
+        f"{RECIPE}/gguf/{{recipe}}{{source}}-{{quant}}.gguf",
     log:
-        f"{LOGS}/convert_gguf/{{recipe}}/{{quant}}.log",
+        f"{LOGS}/convert_gguf/{{recipe}}/{{quant}}{{source}}.log",
     benchmark:
-        f"{BENCHMARKS}/convert_gguf/{{recipe}}/{{quant}}.tsv"
+        f"{BENCHMARKS}/convert_gguf/{{recipe}}/{{quant}}{{source}}.tsv"
     conda:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1500, per_input=1),
+        # tensor by tensor, as merge_adapter
+        mem_mb=megabytes(1500, per_folder=0.5),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         quant=lambda wc: wc.quant,
-        name=lambda wc: wc.recipe,
+        name=lambda wc: recipe_settings(wc).base if wc.source else wc.recipe,
     script:
         "../scripts/llm/convert_gguf.py"
 
@@ -243,10 +266,11 @@ rule export_lora_gguf:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000, per_input=1),
+        mem_mb=megabytes(1000, per_input=2, per_folder=0),
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         name=lambda wc: wc.recipe,
+        base=lambda wc: recipe_settings(wc).base,
     script:
         "../scripts/llm/export_lora_gguf.py"
 
@@ -255,7 +279,6 @@ rule write_modelfile:
     input:
         model=ancient(f"{RECIPE}/merged"),
         index=f"{RECIPE}/merged.index.json",
-        gguf=ancient(f"{GGUF}.gguf"),
     output:
         f"{GGUF}.Modelfile",
     log:
@@ -266,9 +289,10 @@ rule write_modelfile:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000),
+        mem_mb=megabytes(1000, per_folder=0),
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        gguf=lambda wc: f"{wc.recipe}-{wc.quant}.gguf",
         settings=lambda wc: recipe_settings(wc).export.modelfile.model_dump(mode="json"),
     script:
         "../scripts/llm/write_modelfile.py"
@@ -290,8 +314,10 @@ rule verify_gguf:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1500, per_input=4),
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        # the model in float32, twice its size in bfloat16, and the file in llama.cpp
+        mem_mb=megabytes(2000, per_input=1.5, per_folder=2),
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        gpu=gpus,
     params:
         quant=lambda wc: wc.quant,
         texts=lambda wc: recipe_settings(wc).export.verified_texts,
@@ -319,9 +345,10 @@ rule evaluate_llm:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=8),
+        # the model in float32, as verify_gguf, or a GGUF file in llama.cpp
+        mem_mb=megabytes(2500, per_input=1.5, per_folder=2),
         runtime=lambda wildcards, attempt: 120 * attempt,
-        gpu=gpus,
+        gpu=evaluation_gpus,
     params:
         artifact=lambda wc: wc.artifact,
         sets=evaluation_settings,
@@ -353,7 +380,6 @@ rule compare_llms:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         artifacts=lambda wc: artifacts_of(wc.recipe),
-        quants=lambda wc: quants_of(wc.recipe),
         seed=study.seed,
     script:
         "../scripts/llm/compare_llms.py"

@@ -1,13 +1,16 @@
 """The functions of the llm stage, by which its rules find their inputs and params. No rules here."""
 
 from scripts.common import devices
+from scripts.llm import adapters
 from scripts.llm import evaluations as evaluation_sets
+from scripts.llm.bases import local as local_bases
 
 LLM = f"{RESULTS}/llm"
 BASE = f"{LLM}/bases/{{base}}"
 RECIPE = f"{LLM}/{{recipe}}"
+ADMISSION = f".work/{study.study}/admit_recipe/{{recipe}}.json"
 GGUF = f"{RECIPE}/gguf/{{recipe}}-{{quant}}"
-ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
+ADAPTER = (adapters.WEIGHTS, adapters.CONFIG)
 
 
 def recipe_settings(wildcards):
@@ -46,10 +49,26 @@ def base_parents(wildcards):
     return list(dict.fromkeys([*base.models, *([base.onto] if base.onto else [])]))
 
 
-def base_folder(wildcards):
-    """The user's folder of a base of kind local."""
+def own_files(wildcards):
+    """What a base of kind local takes of the user's folder, file by file: so their contents decide."""
     base = base_settings(wildcards)
-    return [os.path.expandvars(base.path)] if base.kind == "local" else []
+    return local_bases.files(os.path.expandvars(base.path)) if base.kind == "local" else []
+
+
+def base_megabytes(wildcards, input, attempt):
+    """The memory of a base: texts are tokenised, models merged tensor by tensor, a user's or fetched files copied."""
+    per_input = 8 if base_settings(wildcards).kind == "scratch" else 0
+    return megabytes(1500, per_input=per_input, per_folder=0.5)(wildcards, input, attempt)
+
+
+def base_gpus(wildcards):
+    """How many GPUs a base asks for: one from scratch is trained, the others are copied or merged on the CPU."""
+    return gpus(wildcards) if base_settings(wildcards).kind == "scratch" else 0
+
+
+def base_minutes(wildcards, attempt):
+    """How long a base may take: from scratch it is small, others are fetched or merged, 28 GB of them."""
+    return (60 if base_settings(wildcards).kind == "scratch" else 240) * attempt
 
 
 def model_of(name):
@@ -60,6 +79,19 @@ def model_of(name):
 def base_of(wildcards):
     """The base of a recipe as an input."""
     return model_of(recipe_settings(wildcards).base)
+
+
+def merged_of(wildcards):
+    """The merged model of a recipe as an input."""
+    return {
+        "model": ancient(f"{RECIPE}/merged".format(recipe=wildcards.recipe)),
+        "index": f"{RECIPE}/merged.index.json".format(recipe=wildcards.recipe),
+    }
+
+
+def converted(wildcards):
+    """What a GGUF file is made of: the merged model, or the base for a file beside which an adapter is loaded."""
+    return base_of(wildcards) if wildcards.source == "-base" else merged_of(wildcards)
 
 
 def corpus_file(wildcards, form, split):
@@ -123,7 +155,19 @@ def recipe_data(wildcards):
 
 def preflight(wildcards):
     """The account of a recipe's checks: it has to be there before a training starts, its content changes none."""
+    checkpoints.admit_recipe.get(recipe=wildcards.recipe)
     return ancient(f"{RECIPE}/preflight.json".format(recipe=wildcards.recipe))
+
+
+def made_checks():
+    """The admissions of recipes that were checked before and whose inputs are there: a dry run needs them current."""
+    found = []
+    for recipe in study.recipes:
+        wildcards = Wildcards(fromdict={"recipe": recipe})
+        files = [base_of(wildcards)["index"], *sum(recipe_data(wildcards).values(), [])]
+        account = f"{RECIPE}/preflight.json".format(recipe=recipe)
+        found += [ADMISSION.format(recipe=recipe)] if all(map(os.path.exists, [account, *files])) else []
+    return found
 
 
 def recipe_params(wildcards):
@@ -135,6 +179,7 @@ def recipe_params(wildcards):
         "dpo": recipe.dpo and recipe.dpo.model_dump(mode="json"),
         "grpo": recipe.grpo and recipe.grpo.model_dump(mode="json"),
         "quants": list(recipe.export.quants),
+        "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
     }
 
 
@@ -151,15 +196,16 @@ def artifacts_of(recipe):
 def artifact_files(wildcards):
     """What an evaluation asks: a model folder, and an adapter or a GGUF file."""
     recipe, artifact = wildcards.recipe, wildcards.artifact
-    merged = {
-        "model": ancient(f"{RECIPE}/merged".format(recipe=recipe)),
-        "index": f"{RECIPE}/merged.index.json".format(recipe=recipe),
-    }
     if artifact == "merged":
-        return merged
+        return merged_of(wildcards)
     if artifact in quants_of(recipe):
-        return merged | {"gguf": f"{GGUF}.gguf".format(recipe=recipe, quant=artifact)}
+        return merged_of(wildcards) | {"gguf": f"{GGUF}.gguf".format(recipe=recipe, quant=artifact)}
     return base_of(wildcards) | ({} if artifact == "base" else adapter_files(wildcards, artifact))
+
+
+def evaluation_gpus(wildcards):
+    """How many GPUs an evaluation asks for: none for a GGUF file, the pinned llama.cpp computes on the CPU."""
+    return 0 if wildcards.artifact in quants_of(wildcards.recipe) else gpus(wildcards)
 
 
 def set_files(wildcards):
@@ -242,6 +288,8 @@ def llm_files(recipe):
     for quant in quants_of(recipe):
         files += [f"{GGUF}.{kind}".format(recipe=recipe, quant=quant) for kind in ("gguf", "Modelfile", "verify.json")]
     if settings.export.lora:
+        # an adapter beside the merged model would count twice: it is loaded beside its base
+        files += [f"{folder}/gguf/{recipe}-base-{quant}.gguf" for quant in quants_of(recipe)[:1]]
         files.append(f"{folder}/gguf/{recipe}-lora.gguf")
     for artifact in artifacts_of(recipe) if settings.evaluation else ():
         files += [f"{folder}/evaluation/{artifact}.{kind}" for kind in ("json", "answers.jsonl")]

@@ -302,6 +302,12 @@ def corpus_files(corpus):
     return parts + split_files(wildcards) + phases + benchmark_files(wildcards) + made
 
 
+def checkpoint_files():
+    """What the checkpoints make. The targets name it themselves: a checkpoint that Snakemake meets first behind another
+    one is never asked again, and a change after it is missed."""
+    return manifests() + fold_plans() + [ADMISSION.format(recipe=recipe) for recipe in study.recipes]
+
+
 def artifacts(wildcards):
     """Every file that must be missed when it is gone."""
     files = [file for market in study.markets for file in market_files(market)]

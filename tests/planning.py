@@ -72,7 +72,7 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=()):
 def plan(folder, **options):
     """The jobs that a run would run: a sorted list of ``rule`` or ``rule wildcard wildcard ...``."""
     with workflow(folder, **options) as flow:
-        return sorted(_name(job) for job in flow.dag._finished if job.rule.name not in ("all", "plans"))
+        return sorted(_name(job) for job in flow.dag._finished if job.rule.name not in ("all", "plans", "checks"))
 
 
 def _name(job):

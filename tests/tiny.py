@@ -228,7 +228,7 @@ def jobs_run(done):
     for line in [*done.stderr.splitlines(), "rule end:"]:
         words = line.strip().split(" ", 1)
         if line.startswith(("rule ", "localrule ", "checkpoint ", "localcheckpoint ")):
-            if rule not in (None, "all", "plans"):
+            if rule not in (None, "all", "plans", "checks"):
                 jobs.append(" ".join([rule, *(value for _, value in sorted(wildcards.items()))]))
             rule, wildcards = line.split()[1].rstrip(":"), {}
         elif words[0] == "wildcards:":

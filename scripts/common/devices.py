@@ -1,10 +1,14 @@
 """What this machine can compute on, told without importing torch: planning a study asks for it."""
 
+import os
 from pathlib import Path
 
-DRIVER = Path("/proc/driver/nvidia/version")
+DRIVER, CARDS = Path("/proc/driver/nvidia/version"), Path("/dev")
+HIDDEN = ("", "-1", "NoDevFiles")  # what the first of CUDA_VISIBLE_DEVICES is where no card may be used
 
 
 def has_gpu():
-    """Whether NVIDIA's driver runs on this machine."""
-    return DRIVER.exists()
+    """Whether NVIDIA's driver runs on this machine, a card of it is here (a container may have none), and
+    CUDA_VISIBLE_DEVICES hides not all of them."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    return DRIVER.exists() and any(CARDS.glob("nvidia[0-9]*")) and first not in HIDDEN

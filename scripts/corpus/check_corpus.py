@@ -25,6 +25,7 @@ def main(job):
         if form == "preferences":
             found, figures["preferences"] = verdicts.of_preferences(splits, params.checks, params.seed)
             rules += found
+    rules += verdicts.of_formats(files)
     if inputs.benchmark:
         training = [each for splits in files.values() for each in splits["train"]]
         rules += verdicts.of_benchmark(training, samples.read(inputs.benchmark[0]), params.checks)

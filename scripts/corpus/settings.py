@@ -100,6 +100,13 @@ class Preferences(Settings):
     note: Note | None = Field(None, description="plant a text signal of known strength; null is no note")
 
 
+class Notes(Settings):
+    """Questions on the tone of a note, such as pairs can end with: up or down."""
+
+    kind: Literal["notes"]
+    samples: PositiveInt = Field(description="how many")
+
+
 class Rewards(Settings):
     """Prompts with an answer that a rule can verify, for GRPO."""
 
@@ -136,7 +143,7 @@ class TextFiles(Settings):
 
 
 Part = Annotated[
-    Formulas | FeatureRows | Trades | Preferences | Rewards | Questions | TextFiles, Field(discriminator="kind")
+    Formulas | FeatureRows | Trades | Preferences | Notes | Rewards | Questions | TextFiles, Field(discriminator="kind")
 ]
 MARKET_KINDS = ("features", "trades", "preferences")
 

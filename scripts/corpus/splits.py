@@ -1,7 +1,9 @@
 """Splits that share nothing: samples with a time are split by whole periods, the others by whole groups.
 
 A period, a phrasing or a formula (``meta.group``) is in one split only, and the samples of held-out entities are in
-the test part whatever their group. The last periods are the test part, those before them the validation part.
+the test part whatever their group. The last periods are the test part, those before them the validation part. Each
+format is split on its own, so that it has its shares; that no period is tested in one format and trained on in another
+is a rule of the checks (:func:`scripts.corpus.verdicts.of_formats`).
 """
 
 import hashlib
@@ -68,6 +70,6 @@ def _counts(samples):
 
 
 def _key(sample):
-    """What is not shared by two splits: periods hold for all parts, other groups for their own part."""
+    """What is not shared by two splits: periods hold for all parts of a format, other groups for their own part."""
     meta = sample["meta"]
     return ("", meta["group"]) if meta["time"] else (meta["part"], meta["group"])

@@ -102,6 +102,33 @@ def of_splits(form, splits):
     return rules
 
 
+def of_formats(files):
+    """The rule on the formats of a corpus together: no period is tested in one and trained on in another.
+
+    ``files``: ``{format: {split: samples}}``. A model is trained on all formats, one after the other.
+    """
+    periods = {
+        (form, name): {_group(each) for each in samples if each["meta"]["time"]}
+        for form, splits in files.items()
+        for name, samples in splits.items()
+    }
+    shared = [
+        f"{entity} {period} is in {tested}/test and in {form}/{name}"
+        for (tested, last), test in periods.items()
+        for (form, name), own in periods.items()
+        if last == "test" and name != "test" and form != tested
+        for entity, period in sorted(test & own)
+    ]
+    total = sum(len(samples) for splits in files.values() for samples in splits.values())
+    said = "; ".join(shared[:SHOWN])
+    if shared:
+        said += (
+            ": the shares of samples that are tested end at different periods; raise or lower splits.test a little, or "
+            "make the numbers of samples of the parts more alike"
+        )
+    return [rule("separate_periods", "formats", not shared, len(shared), 0, total, said)]
+
+
 def of_benchmark(training, benchmark, checks):
     """The rules on a benchmark: computed answers are right, and training has not met it."""
     mistakes = recomputation.wrong(benchmark)

@@ -124,23 +124,6 @@ def clean(folder, base):
         (folder / name).unlink(missing_ok=True)
 
 
-def linear_layers(folder):
-    """The last names of the linear layers of a model folder: those that an adapter can be put on."""
-    model = weights.Weights(folder)
-    names = (name.split(".") for name in model.names if name.endswith(".weight") and len(model.shape(name)) == 2)
-    return sorted({parts[-2] for parts in names} - {"embed_tokens", "lm_head"})
-
-
-def check_targets(folder, targets):
-    """Raise StudyError when the base in ``folder`` has no linear layer of a target's name."""
-    known = linear_layers(folder)
-    missing = [each for each in targets if each not in known]
-    if missing:
-        raise StudyError(
-            f"adapter.targets: the base has no linear layer {', '.join(missing)} (it has {', '.join(known)})"
-        )
-
-
 def sha256(path):
     """The SHA-256 of an adapter's weights."""
     return weights.sha256(path)

@@ -60,17 +60,18 @@ def opened(folder, index, *, adapter=None, gguf=None, dtype="float32", device="c
     tokenizer = chats.load_tokenizer(folder)
     context = weights.read_config(folder).get("max_position_embeddings", CONTEXT)
     if gguf is None:
-        policies.use_threads(threads)
+        policies.use_one_thread()
         model = policies.load(folder, index, adapter=adapter, device=device, dtype=dtype)
         if adapter is not None and dtype == "float32":
             # the same function up to float32 rounding, and DoRA's norms are not taken anew at every token
             model = model.merge_and_unload()
-        yield Policy(model, tokenizer, context)
+        yield Policy(model, tokenizer, context, device)
         return
     weights.check(folder, index)
     context = min(context, CONTEXT)
-    with llama_servers.serve(Path(gguf), threads=threads, context=context, gpu=device == "cuda") as server:
-        yield File(server, tokenizer, context)
+    gpu = device == "cuda"
+    with llama_servers.serve(Path(gguf), threads=threads, context=context, gpu=gpu) as server:
+        yield File(server, tokenizer, context, llama_servers.device(gpu))
 
 
 class Answerer:
@@ -78,8 +79,9 @@ class Answerer:
 
     exhaustive = True  # whether log-probabilities of long texts are cheap
 
-    def __init__(self, tokenizer, context):
-        self.tokenizer, self.context = tokenizer, context
+    def __init__(self, tokenizer, context, device):
+        """``device``: what the answers are computed on, cpu or a kind of GPU."""
+        self.tokenizer, self.context, self.device = tokenizer, context, device
         self.batches = []  # of each batch of answers: (seconds, tokens) of every answer in it
         self._preferences = {}
 
@@ -139,8 +141,8 @@ class Policy(Answerer):
 
     backend = "transformers"
 
-    def __init__(self, model, tokenizer, context):
-        super().__init__(tokenizer, context)
+    def __init__(self, model, tokenizer, context, device="cpu"):
+        super().__init__(tokenizer, context, device)
         self.model = model
         ends = getattr(model.generation_config, "eos_token_id", None)
         known = ends if isinstance(ends, list) else [ends]
@@ -259,8 +261,8 @@ class File(Answerer):
 
     backend, exhaustive = "llama.cpp", False
 
-    def __init__(self, server, tokenizer, context):
-        super().__init__(tokenizer, context)
+    def __init__(self, server, tokenizer, context, device="cpu"):
+        super().__init__(tokenizer, context, device)
         self.server = server
 
     def answer(self, prompts, max_new_tokens):

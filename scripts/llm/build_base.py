@@ -9,8 +9,7 @@ def main(job):
     """Have the base's kind write the folder, then its index."""
     params, inputs = job.params, job.input
     parents = dict(zip(params.names, zip(inputs.models, inputs.indexes, strict=True), strict=True))
-    folder = inputs.folder[0] if inputs.folder else None
-    given = {"texts": list(inputs.texts), "models": parents, "folder": folder}
+    given = {"texts": list(inputs.texts), "models": parents}
     kind = bases.load(params.settings["kind"])
     with replacing(job.output.folder) as temporary:
         temporary.mkdir()
@@ -21,7 +20,7 @@ def main(job):
         else:
             facts = kind.build(params.settings, given, temporary, **options)
         body = {"base": job.wildcards.base, "kind": params.settings["kind"], "facts": facts}
-        weights.write_index(temporary, job.output["index"], job, body)
+        weights.write_index(temporary, job.output["index"], body)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import unicodedata
 
 from scripts.common.errors import StudyError
 
-# some templates (DeepSeek-R1) open a thought in the prompt: answers without one close it first
-THOUGHT, CLOSED = "<think>", "\n</think>\n\n"
+# some templates (DeepSeek-R1) open a thought in the prompt: answers without one close it first, others go on with it
+THOUGHT, END, CLOSED = "<think>", "</think>", "\n</think>\n\n"
 PROBE = "Is this the answer?"
 
 
@@ -34,8 +34,12 @@ def prompt_text(tokenizer, turns):
 
 def answer_text(tokenizer, prompt, answer):
     """What follows ``prompt``: the answer and the end of its turn."""
-    opened = prompt.rstrip().endswith(THOUGHT)
-    return (CLOSED if opened else "") + unicodedata.normalize("NFC", answer) + turn_end(tokenizer)
+    answer, before = unicodedata.normalize("NFC", answer), prompt.rstrip()
+    if before.endswith(THOUGHT):
+        # a thought of the answer's own begins where the prompt ends: after its <think> and what follows that
+        own = answer.lstrip().removeprefix(THOUGHT).removeprefix(prompt[len(before) :])
+        answer = own if END in answer else CLOSED + answer
+    return answer + turn_end(tokenizer)
 
 
 def turn_end(tokenizer):

@@ -21,6 +21,8 @@ def main(job):
     tokenizer, mistakes = recipe_checks.tokenizer_of(inputs.model, shapes.vocabulary)
     mistakes += recipe_checks.targets(shapes, recipe["adapter"])
     mistakes += recipe_checks.programs(recipe["quants"], config, recipe["adapter"])
+    if tokenizer:
+        mistakes += recipe_checks.exports(inputs.model, tokenizer, config, recipe)
     measured = {}
     for stage, settings, training, held in stages(job):
         found, wrong = check_samples(stage, settings, training, held, job.params.parts)

@@ -2,9 +2,9 @@
 
 import json
 
-from scripts.common.errors import StudyError
 from scripts.common.job import progress, run
 from scripts.common.results import read_json, write_result
+from scripts.common.statistics.outcomes import outcome
 from scripts.llm import comparisons, evaluations
 
 
@@ -14,14 +14,11 @@ def main(job):
     names = list(params.artifacts)
     found = dict(zip(names, map(read_json, job.input.evaluations), strict=True))
     rows = dict(zip(names, map(_rows, job.input.answers), strict=True))
-    pairs = params.get("pairs") or comparisons.default_pairs({name: found[name]["backend"] for name in names})
-    unknown = {each for pair in pairs for each in pair} - set(names)
-    if unknown:
-        raise StudyError(f"pairs to compare name {', '.join(sorted(unknown))}; the artifacts are {', '.join(names)}")
+    pairs = comparisons.default_pairs({name: found[name]["backend"] for name in names})
     artifacts = {name: ({each: own["kind"] for each, own in found[name]["sets"].items()}, rows[name]) for name in names}
-    compared = comparisons.compare([tuple(pair) for pair in pairs], artifacts, params.seed)
+    compared = comparisons.compare(pairs, artifacts, params.seed)
     for each in compared:
-        if each["part"] is None and ("better" in each["verdict"] or "worse" in each["verdict"]):
+        if each["part"] is None and outcome(each) in ("better", "worse"):
             progress.info("%s, %s: %s", each["set"], each["figure"], each["verdict"])
     body = {
         "artifacts": names,

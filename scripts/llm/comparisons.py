@@ -3,13 +3,15 @@
 import numpy as np
 
 from scripts.common.statistics import proportions
+from scripts.common.statistics.outcomes import outcome
 from scripts.llm import evaluations
 
 NOTE = (
-    "difference is b minus a on the rows that both answered, with a 95 % interval over groups of rows; better and "
-    "worse are said only where it excludes 0. p is the larger of the two that there are: Student's t over groups, and "
-    "McNemar's exact test of separate rows for figures that are right or wrong. p_holm is adjusted for all pairs of "
-    "artifacts compared by that figure of that set (and part)."
+    "difference is b minus a on the rows that both answered, with a 95 % interval over groups of rows, or over the "
+    "tones of their notes where that is wider; better and worse are said only where it excludes 0 and p_holm is below "
+    "0.05. p is the largest of those that there are: Student's t over groups (and tones), and McNemar's exact test of "
+    "separate rows for figures that are right or wrong. p_holm is adjusted for all pairs of artifacts compared by that "
+    "figure of that set (and part)."
 )
 
 
@@ -48,49 +50,60 @@ def compare(pairs, artifacts, seed):
 
 def verdict(comparison):
     """What may be said of a comparison, in words."""
-    a, b, low, high = (comparison[key] for key in ("a", "b", "low", "high"))
-    if comparison["n"] == 0:
+    found, a, b = outcome(comparison), comparison["a"], comparison["b"]
+    if found == "not asked":
         return "not compared: " + comparison["reason"]
-    if low is None:
-        return "not told apart: all rows are of one group, so there is no interval"
-    if low <= 0 <= high:
-        return f"not told apart: the interval contains 0 ({comparison['n']} rows)"
-    good = (low > 0) == (comparison["better"] == "higher")
-    return f"{b} is {'better' if good else 'worse'} than {a}"
+    if found in ("better", "worse"):
+        return f"{b} is {found} than {a}"
+    return (
+        "not told apart: "
+        + {
+            "one group": "all rows are of one group, so there is no interval",
+            "equal": "all differences are equal, so there is no interval",
+            "noise": f"the interval contains 0 ({comparison['n']} rows)",
+            "single": f"p is {_small(comparison['p'])}",
+            "holm": f"after Holm's correction p is {_small(comparison['p_holm'])}",
+        }[found]
+    )
+
+
+def _small(p):
+    return "not known" if p is None else f"{p:.2g}"
 
 
 def _figures(kind, a, b, seed):
     """Every figure that is compared, over all rows and, where there are several parts, part by part."""
-    shared = [key for key in a if key in b]
-    parts = sorted({a[key]["part"] for key in shared})
+    rows = b | a
+    parts = sorted({a[key]["part"] for key in a if key in b})
     for name, figure in kind.FIGURES.items():
         if figure.better is None:
             continue
         for part in [None, *(parts if len(parts) > 1 else ())]:
-            keys = [key for key in shared if part is None or a[key]["part"] == part]
+            keys = [key for key in rows if part is None or rows[key]["part"] == part]
             yield {"figure": name, "part": part, "better": figure.better, **_paired(figure, a, b, keys, seed)}
 
 
 def _paired(figure, a, b, keys, seed):
-    known = [key for key in keys if a[key][figure.value] is not None and b[key][figure.value] is not None]
+    shared = [key for key in keys if key in a and key in b]
+    known = [key for key in shared if a[key][figure.value] is not None and b[key][figure.value] is not None]
     if not known:
-        reason = "no row was answered by both" if not keys else "the figure is unknown for one of them"
+        reason = "the figure is unknown for one of them" if shared else "no row was answered by both"
         return {"n": 0, "reason": reason, "low": None, "high": None, "p": None}
     one, two = (np.array([rows[key][figure.value] for key in known], dtype=float) for rows in (a, b))
-    groups = [a[key]["group"] for key in known]
+    rows = [a[key] for key in known]
     weights = np.array([a[key][figure.weight] for key in known], dtype=float) if figure.weight else None
     differences = two - one
-    found = proportions.mean(differences, groups, seed, weights)
-    tests = [proportions.difference_p(differences, groups, weights)]
+    found = evaluations.mean(differences, rows, seed, weights)
+    tests = [proportions.difference_p(differences, names, weights) for names in evaluations.groupings(rows)]
     body = {
-        "n": found.n,
-        "unpaired": len(set(a) ^ set(b)),
-        "groups": found.groups,
+        "n": found["n"],
+        "unpaired": len(keys) - len(known),
+        "groups": found["groups"],
         "value_a": float(np.average(one, weights=weights)),
         "value_b": float(np.average(two, weights=weights)),
-        "difference": found.value,
-        "low": found.low,
-        "high": found.high,
+        "difference": found["value"],
+        "low": found["low"],
+        "high": found["high"],
     }
     if figure.binary:
         only = {"only_a": int((differences < 0).sum()), "only_b": int((differences > 0).sum())}

@@ -9,7 +9,7 @@ def main(job):
     """Convert and quantise: Qwen2 by our own converter, K-quants and other architectures by llama.cpp's."""
     folder, quant = job.input.model, job.params.quant
     weights.check(folder, job.input["index"])
-    policies.use_threads(job.threads)
+    policies.use_one_thread()
     own = quant in gguf_models.QUANTS and gguf_models.supports(weights.read_config(folder))
     convert = gguf_models.convert if own else llama_cpp.convert
     with replacing(job.output[0]) as temporary:

@@ -18,10 +18,8 @@ def main(job):
     predictions = _predictions(_listed(inputs.get("ensembles", ())), params.get("predictions", ()))
     sets, answers = {}, []
     adapter_folder = adapter and Path(adapter).parent
-    threads = {"device": device, "threads": job.threads}
-    with answering.opened(
-        inputs.model, inputs["index"], adapter=adapter_folder, gguf=gguf, dtype=params.dtype, **threads
-    ) as answerer:
+    options = {"dtype": params.dtype, "device": device, "threads": job.threads}
+    with answering.opened(inputs.model, inputs["index"], adapter=adapter_folder, gguf=gguf, **options) as answerer:
         for name, settings in params.sets.items():
             kind = evaluations.load(settings["kind"])
             context = evaluations.Context(params.seed, tuple(predictions.get(name, ())))
@@ -29,7 +27,8 @@ def main(job):
             sets[name] = {"kind": settings["kind"], **evaluations.summarise(rows, kind.FIGURES, params.seed), **body}
             answers += [{"set": name, **row} for row in rows]
             progress.info("%s: %s", name, _told(sets[name]))
-        speed = {"artifact": params.artifact, "backend": answerer.backend, **threads, **answerer.latency()}
+        speed = {"artifact": params.artifact, "backend": answerer.backend, "device": answerer.device}
+        speed |= {"threads": job.threads, **answerer.latency()}
     body = {
         "artifact": params.artifact,
         "backend": answerer.backend,

@@ -1,5 +1,6 @@
 """Samples as a trainer eats them: token ids, targets and positions, in rows."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from scripts.corpus.samples import spread
@@ -97,14 +98,16 @@ class Rows:
 
 
 def collate(rows):
-    """The one row of a micro-batch as tensors ``[1, tokens]``, where its segments begin (``bounds``, int32), and the
-    references of its pairs ``[pairs, 2]``."""
+    """The one row of a micro-batch as tensors ``[1, tokens]``, where its segments begin (``bounds``, int32), their
+    ``lengths`` as plain numbers, and the references of its pairs ``[pairs, 2]``."""
     import torch
 
     (row,) = rows
     starts = [place for place, position in enumerate(row["position_ids"]) if position == 0]
+    bounds = [*starts, len(row["position_ids"])]
     batch = {name: torch.tensor([row[name]]) for name in ("input_ids", "labels", "position_ids")}
-    batch["bounds"] = torch.tensor([*starts, len(row["position_ids"])], dtype=torch.int32)
+    batch["bounds"] = torch.tensor(bounds, dtype=torch.int32)
+    batch["lengths"] = [end - start for start, end in pairwise(bounds)]
     if "references" in row:
         batch["references"] = torch.tensor(row["references"], dtype=torch.float32)
     return batch

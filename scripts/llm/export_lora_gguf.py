@@ -8,13 +8,10 @@ from scripts.llm import gguf_adapters, policies, weights
 def main(job):
     """Convert a PEFT LoRA adapter; DoRA and what else llama.cpp cannot load is refused."""
     inputs, params = job.input, job.params
-    base = inputs.get("base", inputs.get("model"))
-    weights.check(base, inputs["index"])
-    policies.use_threads(job.threads)
+    weights.check(inputs.model, inputs["index"])
+    policies.use_one_thread()
     with replacing(job.output[0]) as temporary:
-        made = gguf_adapters.convert(
-            inputs.adapter, inputs.config, base, temporary, params.name, params.get("quant", "F32")
-        )
+        made = gguf_adapters.convert(inputs.adapter, inputs.config, inputs.model, temporary, params.name, params.base)
     progress.info("%d matrices, %d weights, %d bytes", sum(made["tensors"].values()), made["weights"], made["bytes"])
 
 

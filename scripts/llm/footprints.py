@@ -8,11 +8,10 @@ that of B. Against torch's own account of its allocations on a CPU the height of
 """
 
 import re
-import shutil
 from math import prod
-from pathlib import Path
 from typing import NamedTuple
 
+from scripts.common import capacity
 from scripts.common.errors import StudyError
 
 GB = 10**9
@@ -33,11 +32,6 @@ PROCESS = {"cpu": 650 * 10**6, "cuda": 800 * 10**6}
 # of what is computed again). glibc gives freed blocks below 32 MB back late: measured on 13 shapes, 0.8 to 1.2 of the
 # increments. CUDA's shares are an assumption
 HELD = {"cpu": (0.8, 2.0, 4.0), "cuda": (0.05, 0.15, 0.15)}
-# limit and usage of a control group, by the controllers that its line names: version 2, version 1
-GROUPS = {
-    "": ("memory.max", "memory.current"),
-    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-}
 BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)\.weight$")
 SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # layers of one block with one input
 
@@ -324,43 +318,7 @@ class Available(NamedTuple):
 
 def available(folder, gpu=False):
     """What is :class:`Available` here, disk at ``folder``; what this very process holds already counts as free."""
-    return Available(_free_host(), _free_disk(folder), _free_gpu() if gpu else None)
-
-
-def _free_disk(folder):
-    folder = Path(folder).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
-def _free_host(root="/sys/fs/cgroup", own="/proc/self/cgroup"):
-    """Free memory of the machine, or of the control group where that has less; with what this process holds."""
-    import psutil
-
-    return min([psutil.virtual_memory().available, *_free_in_groups(root, own)]) + psutil.Process().memory_info().rss
-
-
-def _free_in_groups(root, own):
-    """Free bytes in this process's control groups and in those above them, versions 1 and 2."""
-    lines = Path(own).read_text().splitlines() if Path(own).exists() else []
-    for _, controllers, name in (line.split(":", 2) for line in lines):
-        if controllers not in GROUPS:
-            continue
-        top, (limit, usage) = Path(root, controllers), GROUPS[controllers]
-        place = top / name.strip("/")
-        # in a container the group's own name is often not mounted: its limit stands at the top
-        for folder in [place, *place.parents]:
-            if folder.is_relative_to(top) and (folder / limit).exists():
-                said = (folder / limit).read_text().strip()
-                if said.isdigit() and int(said) < 2**60:
-                    yield int(said) - int((folder / usage).read_text()) + _reclaimable(folder / "memory.stat")
-
-
-def _reclaimable(path):
-    """Bytes of files that a control group can drop from its memory at once."""
-    figures = dict(line.split()[:2] for line in path.read_text().splitlines()) if path.exists() else {}
-    return int(figures.get("total_inactive_file", figures.get("inactive_file", 0)))
+    return Available(capacity.free_host(), capacity.free_disk(folder), _free_gpu() if gpu else None)
 
 
 def _free_gpu():

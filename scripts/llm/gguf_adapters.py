@@ -28,12 +28,13 @@ REASONS = {
 }
 
 
-def convert(adapter, config, base, path, name, quant="F32"):
+def convert(adapter, config, base, path, name, base_name, quant="F32"):
     """Write the PEFT adapter in the file ``adapter`` to the GGUF file ``path``; returns its ``gguf_models.summary``.
 
     ``config``: its adapter_config.json. ``base``: the model folder it was trained on. ``quant``: one of QUANTS.
-    ``name`` becomes general.name. Raises StudyError for DoRA and whatever else llama.cpp cannot do beside a base, for
-    targets that are not linear layers of a Qwen2 block, and for an adapter of another base.
+    ``name`` and ``base_name`` become general.name and general.base_model.0.name. Raises StudyError for DoRA and
+    whatever else llama.cpp cannot do beside a base, for targets that are not linear layers of a Qwen2 block, and for an
+    adapter of another base.
     """
     from gguf import GGML_QUANT_VERSION, GGUFType, GGUFWriter, Keys
     from safetensors import safe_open
@@ -48,11 +49,24 @@ def convert(adapter, config, base, path, name, quant="F32"):
         gguf_models.announce(writer, entries)
         writer.add_type(GGUFType.ADAPTER)
         writer.add_name(name)
+        writer.add_base_model_count(1)
+        writer.add_base_model_name(0, base_name)
         writer.add_string(Keys.Adapter.TYPE, "lora")
         writer.add_float32(Keys.Adapter.LORA_ALPHA, alpha(settings, entries))
         writer.add_quantization_version(GGML_QUANT_VERSION)
         gguf_models.write(writer, entries, file.get_tensor)
     return gguf_models.summary((each.kind, prod(each.shape), each.nbytes) for each in entries)
+
+
+def check_base(config, targets):
+    """StudyError where an adapter with these targets on a base with this config.json (a dict) cannot be converted."""
+    if not gguf_models.supports(config):
+        raise StudyError(
+            f"adapters of {gguf_models.ARCHITECTURE} models can be exported, the base is a {config.get('model_type')} "
+            f"model; set export.lora to false: {MERGE}"
+        )
+    if other := [each for each in targets if each not in LAYERS]:
+        raise StudyError(f"llama.cpp takes no adapter of {', '.join(other)} here, only of {', '.join(LAYERS)}: {MERGE}")
 
 
 def check_settings(config):

@@ -265,12 +265,12 @@ class Agreement:
         return hit
 
     def gate(self, name, what):
-        """The gate: no more differ than the limit allows, which is one at least unless all have to be equal."""
+        """The gate: no more differ than the limit allows. Of fewer than ``1 / (1 - limit)`` decisions that is none."""
         limit, n, more = self.limits.min_agreement, len(self.hits), {"ties": self.ties, "tie": self.limits.tie}
         if not n:
             return _gate(name, True, 0, None, limit, None, note=f"no {what} to compare", **more)
         share = proportions.share(self.hits, self.groups)
-        missed, allowed = n - sum(self.hits), max(int((1 - limit) * n + 1e-9), int(limit < 1))
+        missed, allowed = n - sum(self.hits), int((1 - limit) * n + 1e-9)
         passed = missed <= allowed
         reason = None if passed else f"{missed} of {n} {what} differ, {allowed} may; is each tensor in its place?"
         more |= {"low": share.low, "high": share.high, "texts": share.groups, "allowed": allowed}

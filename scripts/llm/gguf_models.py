@@ -66,8 +66,21 @@ def convert(folder, path, quant, name, threads=1):
     writer.add_file_type(LlamaFileType[FILE_TYPES[quant]])
     tokenizer.write(writer)
     writer.add_quantization_version(GGML_QUANT_VERSION)
-    write(writer, entries, weights.read, threads)
+    # opened anew each time: what was read of a mapped file counts as memory until it is closed
+    write(writer, entries, lambda source: Weights(folder).read(source), threads)
     return summary((each.kind, prod(each.shape), each.nbytes) for each in entries)
+
+
+def checks(folder):
+    """What :func:`convert` asks of a model before it reads a tensor: functions that raise StudyError, none writes."""
+    from gguf import GGUFWriter
+
+    weights = Weights(folder)
+    return [
+        lambda: plan(weights, "F32"),
+        lambda: _write_parameters(GGUFWriter(None, ARCHITECTURE), folder, weights.config),
+        lambda: gguf_tokenizers.read(folder, weights.config["vocab_size"]),
+    ]
 
 
 def announce(writer, entries):

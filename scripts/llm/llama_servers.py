@@ -24,6 +24,19 @@ CERTAIN = 1e6
 TOKEN, LOGPROB = re.compile(rb'"id":(\d+)'), re.compile(rb'"logprob":([^,}]+)')
 
 
+def device(gpu):
+    """What llama.cpp computes on here where it is given a GPU (``gpu``) or none: cpu, or the kind of the GPU (cuda).
+
+    A build without GPU code, as the wheel on PyPI is, takes the CPU whatever it is given.
+    """
+    import xllamacpp
+
+    kinds = xllamacpp.ggml_backend_dev_type
+    able = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    found = [each["name"] for each in xllamacpp.get_device_info() if each["type"] in able]
+    return found[0].rstrip("0123456789").lower() if gpu and found else "cpu"
+
+
 @contextmanager
 def serve(path, threads=1, context=2048, gpu=False, slots=1):
     """A :class:`Server` of the GGUF file ``path``; it ends with the block.

@@ -14,7 +14,7 @@ from scripts.llm.bases import local
 def main(job):
     """Check base and adapter, merge, write the folder and its index."""
     params, inputs = job.params, job.input
-    policies.use_threads(1)  # matrix products on several threads may round in another order
+    policies.use_one_thread()
     known = weights.check(inputs.model, inputs["index"])
     base, adapter = weights.Weights(inputs.model), adapters.read(Path(inputs.adapter).parent)
     adapters.check_fit(adapter, base)
@@ -33,7 +33,7 @@ def main(job):
             "adapter": adapters.sha256(inputs.adapter),
             "merged_layers": len(adapter.layers),
         }
-        weights.write_index(temporary, job.output["index"], job, body)
+        weights.write_index(temporary, job.output["index"], body)
     progress.info("%d layers merged", len(adapter.layers))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from scripts.common.errors import StudyError
 from scripts.common.results import read_json
 from scripts.llm import chats, torture_texts
+from scripts.llm.weights import read_config
 
 USER, ANSWER, SYSTEM, AGAIN = "Quillfeather", "Marblestone", "Thornwhistle", "Copperlantern"
 # Llama's templates write today's date where they are not given one
@@ -56,6 +57,13 @@ def write(tokenizer, file, *, begin="", system=None, temperature=0.0, num_ctx=20
     if system:
         lines.append(f"SYSTEM {quoted(system, 'export.modelfile.system')}")
     return "\n".join(lines) + "\n"
+
+
+def of_model(folder, tokenizer, file, settings):
+    """The text of :func:`write` for the model in ``folder``; ``settings``: a recipe's export.modelfile, a dict."""
+    context = settings["num_ctx"] or read_config(folder)["max_position_embeddings"]
+    options = settings | {"begin": begin_token(folder, tokenizer), "num_ctx": context}
+    return write(tokenizer, file, **options)
 
 
 def stops(tokenizer):

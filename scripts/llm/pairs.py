@@ -6,16 +6,17 @@ import pandas as pd
 
 from scripts.common.errors import StudyError
 from scripts.common.results import read_json
+from scripts.common.training import failures
 from scripts.corpus import samples
 from scripts.llm import adapters, examples
 
-VALIDATION = 200  # pairs at most, on which the validation loss is measured
+VALIDATION = 200  # pairs at most, at equal distances, on which the validation loss is measured
 # the policy is the reference before its first step, so the margin is 0 and the loss ln 2; bfloat16 rounds
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
 def read(path, settings, split):
-    """The pairs in a jsonl file that the settings of DPO (dict) choose; of validation pairs the first ones."""
+    """The pairs in a jsonl file that the settings of DPO (dict) choose; of validation pairs some at equal distances."""
     limit = {"samples": VALIDATION} if split == "validation" else {}
     return examples.chosen(samples.read(path), settings | limit)
 
@@ -33,10 +34,12 @@ def references(table, account, adapter):
 
 
 def require_start(records, dtype):
-    """Raise StudyError unless the first step's loss is ln 2: the policy was its reference then."""
-    first = next(each["loss"] for each in records if "loss" in each)
-    if abs(first - math.log(2)) > TOLERANCE[dtype]:
-        raise StudyError(
-            f"the first loss of DPO is {first:.6f}, not ln 2 = {math.log(2):.6f}: the policy is not the reference "
-            "whose scores it is compared with"
+    """Raise StoppedError unless the first step's loss is ln 2: the policy was its reference then."""
+    first = next(each for each in records if "loss" in each)
+    # None stands for a loss that is not finite: the training's guard tells of that
+    if first["loss"] is not None and abs(first["loss"] - math.log(2)) > TOLERANCE[dtype]:
+        said = (
+            f"the first loss of DPO is {first['loss']:.6f}, not ln 2 = {math.log(2):.6f}: the policy is not the "
+            "reference whose scores it is compared with"
         )
+        raise failures.stopped("wrong_reference", first["step"], {"message": said})

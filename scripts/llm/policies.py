@@ -16,8 +16,8 @@ def load(
 ):
     """The model in ``folder``, checked against its ``index``, with the adapter in the folder ``adapter`` if any.
 
-    ``dtype`` is that of the base's weights; ``four_bit`` loads them as NF4 (bitsandbytes). Raises StudyError where a
-    file is not as the index says.
+    ``dtype`` is that of the base's weights; ``four_bit`` loads them as NF4 (bitsandbytes), the rest as float32. Raises
+    StudyError where a file is not as the index says.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -29,13 +29,29 @@ def load(
     if four_bit:
         settings["quantization_config"] = quantisation(dtype)
     if device == "cuda":
-        settings["device_map"] = "auto"
+        # the whole model on the first card, where the trainer computes
+        settings["device_map"] = {"": 0}
     model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
+    if four_bit:
+        # before any adapter: every phase, DPO and its reference have to compute alike
+        model = _prepared(model)
     if adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
     return model if trainable else model.eval()
+
+
+def _prepared(model):
+    """A 4-bit base, frozen, with norms, embeddings and head in float32."""
+    from peft import prepare_model_for_kbit_training
+
+    for module in model.modules():
+        # on some CPUs bitsandbytes packs the weights anew at the first validation, into a format of bfloat16 that has
+        # no gradient: the training would end at the step after it
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
 def quantisation(dtype):
@@ -57,10 +73,8 @@ def attach(model, lora, seed):
     Equal seeds give equal adapters. The adapter changes nothing until it is trained.
     """
     import torch
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model
 
-    if lora["method"] == "qlora":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora["r"],
@@ -95,11 +109,11 @@ def save_adapter(model, base, folder, weights_path, config_path):
             shutil.copyfile(Path(folder) / name, temporary)
 
 
-def use_threads(threads):
-    """Give torch ``threads`` threads."""
+def use_one_thread():
+    """Let torch compute on one thread: on several its sums round in another order, and the files would differ."""
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
 
 
 def device_for(wanted, gpus):

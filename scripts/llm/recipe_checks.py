@@ -12,7 +12,7 @@ import numpy as np
 
 from scripts.common.errors import StudyError
 from scripts.corpus import rewards, samples
-from scripts.llm import chats, examples, footprints, gguf_models, llama_cpp
+from scripts.llm import chats, examples, footprints, gguf_adapters, gguf_models, llama_cpp, modelfiles
 
 SHOWN = 3  # names of samples in a message
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -74,6 +74,28 @@ def programs(quants, config, adapter):
     except StudyError as error:
         found.append(f"export.quants: {error}")
     return found
+
+
+def exports(folder, tokenizer, config, recipe):
+    """What would stop the export after the training: the base's tensors, metadata, tokenizer and chat template.
+
+    ``recipe``: dict with adapter and export. K-quants begin with a file of our own converter as well.
+    """
+    export, checks = recipe["export"], []
+    if gguf_models.supports(config) and (export["quants"] or export["lora"]):
+        checks += [
+            ("export.quants" if export["quants"] else "export.lora", each) for each in gguf_models.checks(folder)
+        ]
+    if export["lora"]:
+        checks.append(("export.lora", lambda: gguf_adapters.check_base(config, recipe["adapter"]["targets"])))
+    if export["quants"]:
+        modelfile = export["modelfile"]
+        checks.append(("export.modelfile", lambda: modelfiles.of_model(folder, tokenizer, "model.gguf", modelfile)))
+    for where, check in checks:
+        try:
+            check()
+        except StudyError as error:
+            yield str(error) if str(error).startswith(where) else f"{where}: {error}"
 
 
 def parts(where, wanted, known):

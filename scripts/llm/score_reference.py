@@ -13,7 +13,7 @@ from scripts.llm import adapters, chats, examples, pairs, policies, trainers
 def main(job):
     """Score training and validation pairs; say whose scores they are."""
     params, inputs = job.params, job.input
-    policies.use_threads(job.threads)
+    policies.use_one_thread()
     device = policies.device_for("auto", job.resources.get("gpu", 0))
     tokenizer = chats.load_tokenizer(inputs.model)
     model = policies.load(

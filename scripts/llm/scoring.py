@@ -8,22 +8,22 @@ from scripts.corpus import rewards
 
 NEAR = 0.05  # a wrong number within 5 % of the right one is near
 RUBRIC = {
-    "5": "right, with every expected word, no prohibited word, at least one step before the stated answer, and ended "
-    "by itself",
+    "5": "right, with every expected word, no prohibited word, at least one step before the stated answer (an "
+    "operation or equation between two figures; for a choice also at least 8 different words), and ended by itself",
     "4": "right and no prohibited word, but one of the others is missing",
     "3": "right with a prohibited word; or wrong but near and no prohibited word: a number within 5 % of the right "
     "one, or a text with at least half of the expected words",
     "2": "an answer in the right form (a number, one of the choices, a text), but wrong",
-    "1": "no answer in the right form",
+    "1": "no answer in the right form; a choice that was cut off before it ended by itself is none",
 }
 MEASURES = {
     "mean": "mean of the probabilities of the tokens that state the answer",
     "min": "smallest of them",
     "joint": "product of them: the probability of the stated answer, given the text before it",
 }
-# a step of a calculation: an operation between two figures, or an equals sign before one
-STEP = re.compile(r"\d[\d,.]*\s*%?\)?\s*[-+*/x×^=]\s*\(?\s*[$€£¥]?\d|=\s*[-$€£¥]*\s*\d")
-WORDS = 8  # words before a choice that count as a step
+# a step of a calculation: an operation or an equals sign between two figures; dates and names of forms have "-" and "/"
+STEP = re.compile(r"\d[\d,.]*\s*%?\)?(?:\s*[+*x×^=]\s*|\s+[-\u2212/]\s+)\(?\s*[-\u2212]?[$€£¥]?\d")
+WORDS = 8  # different words before a choice that count as a step
 
 
 def judge(text, answer, ended):
@@ -32,24 +32,12 @@ def judge(text, answer, ended):
     ``text``: what was said; ``answer``: as ``scripts.corpus.rewards`` reads it; ``ended``: whether it ended by itself.
     ``span``: the characters that state the answer, ``(start, end)``, or None where it states none.
     """
-    stated, span = statement(text, answer)
-    right = rewards.is_right(text, answer)
-    judged = {"right": int(right), "reward": rewards.reward(text, answer), "stated": stated, "span": span}
+    stated, span = rewards.statement(text, answer, ended)
+    right = rewards.is_right(text, answer, ended)
+    judged = {"right": int(right), "reward": rewards.reward(text, answer, ended), "stated": stated, "span": span}
     judged["exact"] = int(right and (answer["kind"] != "number" or stated == answer["value"]))
     judged["quality"] = _quality(text, answer, right, ended, stated, span)
     return judged
-
-
-def statement(text, answer):
-    """``(stated, span)``: the number, choice or text that an answer states, and where; (None, None) for none."""
-    if answer["kind"] == "number":
-        stated = rewards.stated_number(text)
-        return (None, None) if stated is None else (stated, _number_span(text))
-    if answer["kind"] == "choice":
-        choices = answer.get("choices") or rewards._opposites(answer["value"])
-        stated = rewards.stated_choice(text, choices)
-        return (None, None) if stated is None else (stated, _last_span(stated, text))
-    return (text, (0, len(text))) if text.strip() else (None, None)
 
 
 def confidence(answerer, said, span):
@@ -79,25 +67,12 @@ def _quality(text, answer, right, ended, stated, span):
 def _has_step(text, answer, span):
     if answer["kind"] == "text":
         return True
-    before = text[: span[0]]
-    if answer["kind"] == "number" and STEP.search(text[: span[1]]):
+    if STEP.search(text[: span[1]]):
         return True
-    return answer["kind"] == "choice" and (len(before.split()) >= WORDS or STEP.search(before) is not None)
+    return answer["kind"] == "choice" and len(set(text[: span[0]].lower().split())) >= WORDS
 
 
 def _near(answer, stated, found, expected):
     if answer["kind"] == "number":
         return abs(stated - answer["value"]) <= NEAR * abs(answer["value"])
     return answer["kind"] == "text" and expected > 0 and 2 * found >= expected
-
-
-def _number_span(text):
-    """Where :func:`rewards.stated_number` finds its number."""
-    marks = list(rewards.MARK.finditer(text))
-    found = rewards.NUMBER.search(text, marks[-1].end()) if marks else None
-    found = found or list(rewards.NUMBER.finditer(text))[-1]
-    return found.span()
-
-
-def _last_span(word, text):
-    return [each.span() for each in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)][-1]

@@ -12,19 +12,23 @@ CERTAINTY = 0.99999  # what it takes to claim it is stated
 def calibrate(right, confidence, groups):
     """Brier score and expected calibration error of ``confidence`` ``[n]`` against ``right`` (0/1 ``[n]``), a dict.
 
-    ``brier_of_constant``: that of saying the share of right answers every time; a confidence above it says nothing.
+    ``share`` is that of ``right``, ``mean_p`` the mean confidence. ``brier_of_constant``: that of saying the share of
+    right answers every time; a confidence above it says nothing. ``ece_if_calibrated``: what chance makes of the error
+    where every confidence is right.
     """
     right, confidence = np.asarray(right, dtype=float), np.asarray(confidence, dtype=float)
     share = proportions.share(right, groups)
-    bins = calibration.reliability(right, confidence, share.effective_n, max(1, min(10, len(right) // PER_BIN)))
+    number = max(1, min(10, len(right) // PER_BIN))
+    bins = calibration.reliability(right, confidence, share.effective_n, number)
     return {
         "n": share.n,
         "groups": share.groups,
-        "accuracy": share.value,
-        "mean_confidence": float(confidence.mean()),
+        "share": share.value,
+        "mean_p": float(confidence.mean()),
         "brier": calibration.brier(right, confidence),
         "brier_of_constant": share.value * (1 - share.value),
         "ece": float(calibration.calibration_error(bins)),
+        "ece_if_calibrated": calibration.error_if_calibrated(confidence, number),
         "bins": bins,
     }
 

@@ -30,9 +30,12 @@ def opened(job, rule, key, stage=None):
         require_memory(read_json(job.input.preflight)["stages"][stage], study, device)
     with states.State.open(Path(".work", study.name), rule, key, job) as state:
         session = Session(state, device)
-        policies.use_threads(job.threads)
-        with failures.recording(study, rule, key, files=session.healthy_files, step=session.step):
-            yield session
+        policies.use_one_thread()
+        try:
+            with failures.recording(study, rule, key, files=session.healthy_files, step=session.step):
+                yield session
+        finally:
+            session.writer.close()
         state.close()
 
 
@@ -52,24 +55,18 @@ class Session:
         self.state, self.device, self.course, self.guard, self.shrunk = state, device, None, None, []
         self.writer = metrics.Metrics(state.folder / METRICS)
 
-    def train(self, model, make_course, settings, *, objective, validation, seed):
+    def train(self, model, make_course, settings, *, objective, validation, seed, first=None):
         """Train ``model`` in place: see :func:`scripts.llm.trainers.train_fitting`.
 
-        Raises :class:`scripts.common.training.failures.StoppedError` when the training is sick.
+        ``validation``: examples or None; ``first``: is given the record of the first step, and may raise. Raises
+        :class:`scripts.common.training.failures.StoppedError` when the training is sick or does not fit.
         """
-        # what did not fit before the kill does not fit after it
-        capacity = self.state.recall("row_tokens", settings["row_tokens"])
-        self.shrunk = self.state.recall("shrunk", [])
+        capacity, shrink = self.fitting("row_tokens", settings["row_tokens"], "rows of {} tokens")
+        watchers = self.watch(settings) + ([callbacks.first_callback(first)] if first else [])
 
         def course(capacity):
             self.course = make_course(capacity)
             return self.course
-
-        def shrink(old, new):
-            self.shrunk.append([old, new])
-            self.state.remember("row_tokens", new)
-            self.state.remember("shrunk", self.shrunk)
-            progress.info("out of GPU memory: rows of %d tokens instead of %d, more of them in a step", new, old)
 
         trainers.train_fitting(
             model,
@@ -82,10 +79,26 @@ class Session:
             validation=validation,
             seed=seed,
             device=self.device,
-            callbacks=self.watch(settings),
+            callbacks=watchers,
             resume=lambda course: self.state.resume(before=course.steps),
         )
         self.require_health()
+
+    def fitting(self, name, size, what):
+        """``(size, shrink)``: how much is computed at once, and what to call when it did not fit: ``shrink(old, new)``.
+
+        ``name``: of the size; ``what``: it in words, as "rows of {} tokens". What did not fit before a kill does not
+        fit after it.
+        """
+        self.shrunk = self.state.recall("shrunk", [])
+
+        def shrink(old, new):
+            self.shrunk.append([old, new])
+            self.state.remember(name, new)
+            self.state.remember("shrunk", self.shrunk)
+            progress.info("out of GPU memory: %s instead of %d, more of them in a step", what.format(new), old)
+
+        return self.state.recall(name, size), shrink
 
     def watch(self, settings, scale=0.1, also=None):
         """The callbacks that keep a transformers Trainer's checkpoints, metrics and health."""
@@ -135,7 +148,7 @@ class Session:
             "first_loss": losses[0] if losses else None,
             "validation_losses": validations,
             "health": self.guard.summary(),
-            "rows_halved": self.shrunk,
+            "rows_halved": self.shrunk if self.course else [],
         }
         if self.course:
             summary |= {"rows_per_step": self.course.per_step, "tokens": self.course.rows.tokens()}

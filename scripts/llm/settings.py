@@ -87,36 +87,43 @@ class Adapter(Settings):
 
 
 class Training(Settings):
-    """What SFT, DPO and GRPO share. A phase may override any of it."""
+    """What SFT, DPO and GRPO share."""
 
-    epochs: PositiveFloat = Field(1.0, description="passes over the samples")
     samples: PositiveInt | None = Field(None, description="so many, at equal distances in the file; null: all")
     batch: PositiveInt = Field(16, description="samples of an optimizer step")
     max_length: PositiveInt = Field(1024, description="tokens; longer samples are left out and counted")
-    row_tokens: PositiveInt = Field(1024, description="tokens that are computed at once, at most")
     learning_rate: PositiveFloat = Field(1e-3, description="at its height")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="after the warm-up")
     warmup: Share = Field(0.05, description="share of the steps")
     weight_decay: NonNegativeFloat = Field(0.0, description="of AdamW")
     max_grad_norm: PositiveFloat = Field(1.0, description="gradients are clipped to it")
     dtype: Dtype = Field("float32", description="of the frozen weights and of the arithmetic; adapters are float32")
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
+    checkpoints: PositiveInt = Field(10, description="how many states of a training are saved on the way")
+
+
+class RowTraining(Training):
+    """What SFT and DPO share: samples that are known beforehand, computed in rows."""
+
+    epochs: PositiveFloat = Field(1.0, description="passes over the samples")
+    row_tokens: PositiveInt = Field(1024, description="tokens that are computed at once, at most")
     attention: Literal["segmented", "sdpa", "flash_attention_2"] = Field(
         "segmented", description="segmented: torch's kernels over the samples of a row; the others are transformers'"
     )
-    gradient_checkpointing: bool = Field(False, description="less memory, more time")
-    checkpoints: PositiveInt = Field(10, description="how many states of a training are saved on the way")
     evaluations: PositiveInt = Field(4, description="how often the validation loss is measured")
 
 
-class Sft(Training):
-    """Supervised fine-tuning on conversations; the loss is on the answers."""
+class Sft(RowTraining):
+    """Supervised fine-tuning on conversations; the loss is on the answers. A phase may override any of it."""
 
     parts: list[Name] | Literal["all"] = Field("all", description="parts of the corpus")
-    validation_samples: PositiveInt = Field(100, description="of the validation split, for the validation loss")
+    validation_samples: PositiveInt = Field(
+        100, description="of the validation split's parts, at equal distances, for the validation loss"
+    )
     packing: bool = Field(True, description="pack the samples of a step into rows without padding; same loss")
 
 
-class Dpo(Training):
+class Dpo(RowTraining):
     """Direct preference optimisation; the reference is the policy that SFT made."""
 
     parts: list[Name] | Literal["all"] = Field("all", description="parts of the corpus")
@@ -126,6 +133,8 @@ class Dpo(Training):
 class Grpo(Training):
     """Group-relative policy optimisation with the corpus's rule-based reward."""
 
+    batch: PositiveInt = Field(16, description="completions of an optimizer step")
+    max_length: PositiveInt = Field(1024, description="tokens of a prompt; longer ones are left out and counted")
     parts: list[Name] | Literal["all"] = Field("all", description="parts of the corpus")
     generations: PositiveInt = Field(8, ge=2, description="completions of a prompt that are compared")
     steps: PositiveInt = Field(50, description="optimizer steps")

@@ -8,7 +8,7 @@ from scripts.llm import adapters, chats, examples, pairs, policies, sessions, tr
 
 
 def main(job):
-    """Tokenise the pairs, train, prove that the start was the reference, write the adapter."""
+    """Tokenise the pairs, train, prove at the first step that the start was the reference, write the adapter."""
     params, inputs, settings = job.params, job.input, job.params.settings
     known = pairs.references(inputs.reference, inputs.account, inputs.adapter)
     tokenizer = chats.load_tokenizer(inputs.model)
@@ -34,8 +34,9 @@ def main(job):
             lambda capacity: trainers.course(train, settings, params.seed, capacity),
             settings,
             objective=trainers.Preference(settings["beta"]),
-            validation=trainers.validation_rows(held, settings["row_tokens"]),
+            validation=held,
             seed=params.seed,
+            first=lambda record: pairs.require_start([record], settings["dtype"]),
         )
         pairs.require_start(session.records(), settings["dtype"])
         progress.info("%d pairs, %d steps", len(train), session.course.steps)

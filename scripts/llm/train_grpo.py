@@ -16,9 +16,10 @@ def main(job):
     """Train the policy on prompts with verifiable answers, write the adapter."""
     params, inputs, settings = job.params, job.input, job.params.settings
     tokenizer = chats.load_tokenizer(inputs.model)
-    found = examples.chosen(samples.read(inputs.prompts), settings)
+    read = examples.chosen(samples.read(inputs.prompts), settings)
+    found, too_long = reinforcement.prompts(tokenizer, read, settings["max_length"])
     if not found:
-        raise StudyError(f"{inputs.prompts}: no prompt is left to train on")
+        raise StudyError(f"{inputs.prompts}: none of {len(read)} prompts is left to train on")
     with sessions.opened(job, "train_grpo", job.wildcards.recipe, "grpo") as session:
         model = policies.load(
             inputs.model,
@@ -29,10 +30,20 @@ def main(job):
             trainable=True,
             four_bit=params.four_bit,
         )
-        watchers = session.watch(settings, scale=LOSS_SCALE, also=FIGURES)
-        options = {"seed": params.seed, "device": session.device, "watchers": watchers}
-        folder, resume = session.state.folder, session.state.resume(before=settings["steps"])
-        reinforcement.train(model, tokenizer, found, settings, folder, **options, resume=resume)
+        at_once, shrink = session.fitting("completions", settings["batch"], "gradients of {} completions at once")
+        reinforcement.train_fitting(
+            model,
+            tokenizer,
+            found,
+            settings,
+            session.state.folder,
+            at_once=at_once,
+            on_shrink=shrink,
+            resume=lambda: session.state.resume(before=settings["steps"]),
+            seed=params.seed,
+            device=session.device,
+            watchers=session.watch(settings, scale=LOSS_SCALE, also=FIGURES),
+        )
         session.require_health()
         rewards = [each["reward"] for each in session.records() if "reward" in each]
         tenth = max(1, len(rewards) // 10)
@@ -41,6 +52,8 @@ def main(job):
         body = {
             "continues": adapters.sha256(inputs.adapter),
             "prompts": len(found),
+            "too_long": too_long,
+            "completions_halved": session.shrunk,
             "mean_reward_first_tenth": first,
             "mean_reward_last_tenth": last,
         }

@@ -16,7 +16,10 @@ def main(job):
     train, too_long = examples.conversations(tokenizer, found, settings["max_length"])
     if not train:
         raise StudyError(f"{inputs.samples}: none of {len(found)} samples is left to train on")
-    held, _ = examples.conversations(tokenizer, samples.read(inputs.validation), settings["max_length"])
+    # the loss on all parts that are trained on, not on those that the file begins with
+    held = examples.chosen(samples.read(inputs.validation), settings | {"samples": settings["validation_samples"]})
+    held, _ = examples.conversations(tokenizer, held, settings["max_length"])
+    shuffle = not params.get("ordered", False)  # a phase of a curriculum has an order of its own
     parent, stage = inputs.get("adapter"), f"sft-{job.wildcards.phase}"
     with sessions.opened(job, "train_sft", f"{job.wildcards.recipe}/{job.wildcards.phase}", stage) as session:
         model = policies.load(
@@ -33,10 +36,10 @@ def main(job):
             model = policies.attach(model, params.lora, params.seed)
         session.train(
             model,
-            lambda capacity: trainers.course(train, settings, params.seed, capacity, settings["packing"]),
+            lambda capacity: trainers.course(train, settings, params.seed, capacity, settings["packing"], shuffle),
             settings,
             objective=trainers.Imitation(),
-            validation=trainers.validation_rows(held[: settings["validation_samples"]], settings["row_tokens"]),
+            validation=held,
             seed=params.seed,
         )
         progress.info("%d samples, %d steps", len(train), session.course.steps)

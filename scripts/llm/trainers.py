@@ -4,11 +4,15 @@ torch and transformers are imported by the functions: planning a study must not 
 """
 
 import functools
+import gc
 from typing import NamedTuple
 
-from scripts.common.errors import StudyError
+from scripts.common.training import failures
 from scripts.llm import packing
 from scripts.llm.examples import IGNORED, Rows, collate
+
+# transformers' names of schedules, where ours are others: its "constant" has no warm-up
+SCHEDULES = {"constant": "constant_with_warmup"}
 
 
 class Course(NamedTuple):
@@ -19,9 +23,12 @@ class Course(NamedTuple):
     steps: int
 
 
-def course(examples, settings, seed, capacity=None, packed=True):
-    """The :class:`Course` of examples by the settings of a training (dict); ``capacity`` replaces its row_tokens."""
-    batches = packing.draw_batches(len(examples), settings["batch"], settings["epochs"], seed)
+def course(examples, settings, seed, capacity=None, packed=True, shuffle=True):
+    """The :class:`Course` of examples by the settings of a training (dict); ``capacity`` replaces its row_tokens.
+
+    ``shuffle``: each epoch has an order of its own; without, every epoch has that of the examples.
+    """
+    batches = packing.draw_batches(len(examples), settings["batch"], settings["epochs"], seed, shuffle)
     lengths = [each.length for each in examples]
     capacity = capacity or settings["row_tokens"]
     steps, rows = packing.pack(batches, lengths, capacity) if packed else packing.one_by_one(batches)
@@ -45,35 +52,51 @@ def arguments(settings, course, folder, *, seed, device):
     """
     from transformers import TrainingArguments
 
-    return TrainingArguments(
+    made = TrainingArguments(
+        **optimisation(settings, course.steps),
         output_dir=str(folder),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=course.per_step,
         max_steps=course.steps,
         train_sampling_strategy="sequential",
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"],
-        warmup_steps=round(settings["warmup"] * course.steps),
-        weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["max_grad_norm"],
         optim="adamw_torch_fused" if device == "cuda" else "adamw_torch",
-        bf16=settings["dtype"] == "bfloat16",
-        activation_checkpointing=settings["gradient_checkpointing"],
         use_cpu=device == "cpu",
         seed=seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=max(1, course.steps // settings["checkpoints"]),
         save_total_limit=2,
         eval_strategy="steps" if settings["evaluations"] else "no",
         eval_steps=max(1, -(-course.steps // max(1, settings["evaluations"]))),
-        disable_tqdm=True,
-        report_to=[],
         remove_unused_columns=False,
         dataloader_pin_memory=device == "cuda",
         average_tokens_across_devices=True,
     )
+    return on_one_gpu(made)
+
+
+def optimisation(settings, steps):
+    """The arguments of a transformers Trainer that are the same for all trainings of ``steps`` steps."""
+    return {
+        "learning_rate": settings["learning_rate"],
+        "lr_scheduler_type": SCHEDULES.get(settings["schedule"], settings["schedule"]),
+        "warmup_steps": round(settings["warmup"] * steps),
+        "weight_decay": settings["weight_decay"],
+        "max_grad_norm": settings["max_grad_norm"],
+        "bf16": settings["dtype"] == "bfloat16",
+        "activation_checkpointing": settings["gradient_checkpointing"],
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": -(-steps // settings["checkpoints"]),
+        "disable_tqdm": True,
+        "report_to": [],
+    }
+
+
+def on_one_gpu(made):
+    """TrainingArguments for one card, however many there are: with more, transformers would split every row."""
+    # asking for n_gpu looks for the cards; set before, the number would be overwritten
+    if made.n_gpu > 1:
+        made._n_gpu = 1
+    return made
 
 
 @functools.cache
@@ -169,14 +192,28 @@ def segment_log_probabilities(model, batch):
 
 
 def score(model, examples, capacity, dtype="float32"):
-    """The log-probabilities of both answers of every pair, a list of ``(chosen, rejected)``."""
+    """The log-probabilities of both answers of every pair, a list of ``(chosen, rejected)``.
+
+    Rows are halved as in :func:`train_fitting`; raises StoppedError when one of one pair does not fit.
+    """
+    found = None
+    while found is None:
+        rows = validation_rows(examples, capacity)
+        found, problem = attempt(_score_rows, model, rows, dtype) if rows else ([], None)
+        if problem:
+            _, capacity = halved([rows], capacity, problem)
+            free_memory()
+    return found
+
+
+def _score_rows(model, rows, dtype):
     import torch
 
-    rows = validation_rows(examples, capacity)
-    found = [None] * len(examples)
+    found = [None] * len(rows.examples)
     with torch.no_grad(), torch.autocast(model.device.type, getattr(torch, dtype), enabled=dtype != "float32"):
-        for number, places in enumerate(rows.rows if rows else ()):
-            batch = {name: each.to(model.device) for name, each in collate([rows[number]]).items()}
+        for number, places in enumerate(rows.rows):
+            batch = collate([rows[number]])
+            batch |= {name: each.to(model.device) for name, each in batch.items() if torch.is_tensor(each)}
             values = segment_log_probabilities(model, batch).view(-1, 2).tolist()
             for place, value in zip(places, values, strict=True):
                 found[place] = tuple(value)
@@ -188,7 +225,8 @@ def target_logits(model, batch):
     labels = batch["labels"][0]
     places = (labels != IGNORED).nonzero()[:, 0]
     inputs = {name: batch[name] for name in ("input_ids", "position_ids")}
-    logits = model(**inputs, cu_seq_lens_q=batch["bounds"], logits_to_keep=places - 1, use_cache=False).logits[0]
+    inputs |= {"cu_seq_lens_q": batch["bounds"], "segment_lengths": batch["lengths"]}
+    logits = model(**inputs, logits_to_keep=places - 1, use_cache=False).logits[0]
     return logits, labels[places]
 
 
@@ -211,35 +249,78 @@ def train(model, course, settings, folder, *, objective, validation, seed, devic
     return trainer
 
 
-def train_fitting(model, make_course, settings, folder, *, capacity, on_shrink, resume, **options):
+def train_fitting(model, make_course, settings, folder, *, capacity, on_shrink, resume, validation=None, **options):
     """:func:`train`, with rows half as long each time a GPU's memory does not suffice.
 
     A step keeps its samples and so its gradient: half the row is twice the accumulation. ``make_course(capacity)``
-    gives the course, ``resume(course)`` the checkpoint to go on from; ``on_shrink(old, new)`` is told. Raises
-    StudyError when rows of one sample do not fit.
+    gives the course, ``resume(course)`` the checkpoint to go on from; ``on_shrink(old, new)`` is told.
+    ``validation``: examples, whose rows are halved too, or None. Raises StoppedError when rows of one sample do not
+    fit.
+    """
+    start = trained(model)
+    while True:
+        course, held = make_course(capacity), validation_rows(validation, capacity)
+        options |= {"resume": resume(course), "validation": held}
+        trainer, problem = attempt(train, model, course, settings, folder, **options)
+        if not problem:
+            return trainer
+        longest, capacity = halved([course.rows, held], capacity, problem)
+        begin_again(model, start)
+        on_shrink(longest, capacity)
+
+
+def attempt(work, *values, **options):
+    """``(work(*values, **options), None)``, or ``(None, what was said)`` when a GPU's memory ran out.
+
+    The error ends here: what it holds of the failed computation would fill the memory of the next one.
     """
     import torch
 
-    start = {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
-    while True:
-        course = make_course(capacity)
-        try:
-            return train(model, course, settings, folder, resume=resume(course), **options)
-        except torch.cuda.OutOfMemoryError as error:
-            sizes = [len(course.rows[number]["input_ids"]) for number in range(len(course.rows))]
-            longest = max(sizes)
-            alone = len(course.rows.rows[sizes.index(longest)]) == 1
-            # a long sample alone in its row may not be the one that failed: the others are halved once
-            if max(map(len, course.rows.rows)) == 1 or (alone and capacity <= longest // 2):
-                raise StudyError(
-                    f"the GPU's memory does not hold a row of one sample ({longest} tokens): {error}. Lower "
-                    "max_length, turn on gradient_checkpointing, or take adapter.method qlora"
-                ) from None
-            # the steps that were made before do not count: the next attempt makes them again, or resumes
-            with torch.no_grad():
-                for name, each in model.named_parameters():
-                    if each.requires_grad:
-                        each.copy_(start[name])
-            torch.cuda.empty_cache()
-            on_shrink(longest, longest // 2)
-            capacity = longest // 2
+    try:
+        return work(*values, **options), None
+    except torch.cuda.OutOfMemoryError as error:
+        return None, failures.message(error)
+
+
+def halved(several, capacity, problem):
+    """``(longest, capacity)``: the longest row, and half of it, the capacity of the next attempt.
+
+    ``several``: :class:`Rows`, or None for none; ``problem``: what was said when memory ran out. Raises StoppedError
+    where halving is of no use: every row has one sample, or the longest one has, and the others were halved already (a
+    long sample alone in its row may not be the one that failed: the others are halved once).
+    """
+    rows = [
+        (sum(each.examples[place].length for place in row), len(row)) for each in several if each for row in each.rows
+    ]
+    longest = max(size for size, _ in rows)
+    alone = any(size == longest and samples == 1 for size, samples in rows)
+    if all(samples == 1 for _, samples in rows) or (alone and capacity <= longest // 2):
+        said = f"the GPU's memory does not hold a row of one sample ({longest} tokens): {problem}"
+        remedy = "lower max_length, turn on gradient_checkpointing, or take adapter.method qlora"
+        raise failures.stopped("out_of_memory", None, {"message": said}, remedy)
+    return longest, longest // 2
+
+
+def trained(model):
+    """A copy of what is trained of a model, ``{name: tensor}``."""
+    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+
+
+def begin_again(model, start):
+    """Give a model the parameters of ``start`` back: the steps that a failed attempt made do not count."""
+    import torch
+
+    model.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for name, each in model.named_parameters():
+            if name in start:
+                each.copy_(start[name])
+    free_memory()
+
+
+def free_memory():
+    """Have a GPU's memory back from what nobody can reach: a failed trainer is a ring of references."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()

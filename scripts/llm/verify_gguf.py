@@ -17,11 +17,11 @@ SLOTS = 8
 def main(job):
     """All gates of one file, with their figures, and whether it passed."""
     params, inputs = job.params, job.input
-    policies.use_threads(job.threads)
+    policies.use_one_thread()
     tokenizer = chats.load_tokenizer(inputs.model)
-    model = policies.load(inputs.model, inputs["index"])
-    paths = [inputs.prompts] if isinstance(inputs.prompts, str) else inputs.prompts
-    found = [sample for path in paths for sample in samples.read(path)]
+    device = policies.device_for("auto", job.resources.get("gpu", 0))
+    model = policies.load(inputs.model, inputs["index"], device=device)
+    found = [sample for path in inputs.prompts for sample in samples.read(path)]
     limits = gguf_checks.limits(params.quant, params.max_kl, params.min_agreement)
     longest = model.config.max_position_embeddings
     asked = gguf_checks.questions(tokenizer, found, params.texts, params.seed, longest)

@@ -9,8 +9,9 @@ import json
 import shutil
 from pathlib import Path
 
+from scripts.common.atomic import write_json
 from scripts.common.errors import StudyError
-from scripts.common.results import read_json, write_result
+from scripts.common.results import read_json
 
 # number formats as safetensors names them
 FORMATS = {
@@ -49,7 +50,7 @@ class Weights:
 
     @property
     def names(self):
-        """The names of all tensors, in the order in which they stand in config-independent text order."""
+        """The names of all tensors, sorted."""
         return sorted(self._files)
 
     def shape(self, name):
@@ -145,9 +146,13 @@ def digests(folder):
     }
 
 
-def write_index(folder, path, job, body):
-    """Write a model folder's index: schema ``model/1``, the job's fingerprints, ``body`` and the files' digests."""
-    write_result(path, "model/1", body | {"files": digests(folder)}, job)
+def write_index(folder, path, body):
+    """Write a model folder's index: schema ``model/1``, ``body`` and the files' digests.
+
+    Without the fingerprints of code and config that other results have: everything after the model hangs on its index,
+    and a package that is new and gives the same weights has to train nothing again.
+    """
+    write_json(path, {"schema": "quantmake/model/1", **body, "files": digests(folder)})
 
 
 def check(folder, index):

@@ -3,8 +3,6 @@
 Ollama itself was not run: its template is checked by a renderer of our own against the tokenizer's chat template.
 """
 
-from pathlib import Path
-
 from scripts.common.atomic import write_text
 from scripts.common.job import progress, run
 from scripts.llm import chats, modelfiles, weights
@@ -12,13 +10,10 @@ from scripts.llm import chats, modelfiles, weights
 
 def main(job):
     """Derive the Go template from the chat template, check it on conversations, and write the file."""
-    settings, inputs = job.params.settings, job.input
+    params, inputs = job.params, job.input
     weights.check(inputs.model, inputs["index"])
     tokenizer = chats.load_tokenizer(inputs.model)
-    context = settings["num_ctx"] or weights.read_config(inputs.model)["max_position_embeddings"]
-    begin = modelfiles.begin_token(inputs.model, tokenizer)
-    text = modelfiles.write(tokenizer, Path(inputs.gguf).name, **settings | {"begin": begin, "num_ctx": context})
-    write_text(job.output[0], text)
+    write_text(job.output[0], modelfiles.of_model(inputs.model, tokenizer, params.gguf, params.settings))
     progress.info("stops at %s", ", ".join(modelfiles.stops(tokenizer)))
 
 

@@ -86,18 +86,23 @@ def _mark(axes, place, kind, found, loss):
         )
     fill = {"markerfacecolor": PAPER, "markeredgecolor": colour, "mew": 1.6} if found.special else {"mew": 0.8}
     axes.plot(estimate["value"], place, marker, color=colour, markersize=7, **{"markeredgecolor": PAPER, **fill})
-    text = llm_sets.interval(estimate, loss).replace(" (one group: no interval)", "")
+    text = llm_sets.interval(estimate, loss).split(" (")[0]
     axes.annotate(text, (1, place), (8, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=9)
 
 
 def _show_guess(axes, column, evaluations):
-    """What a guess reaches: half of pairs; of decisions the side that is more often right."""
-    guess = 0.5 if column.kind == "pairs" else None
-    if column.kind == "decisions":
-        known = [each["sets"][column.set] for each in evaluations.values() if column.set in each["sets"]]
-        guess = known[0]["naive"]["majority"]["value"]
+    guess = _guess(column, evaluations)
     if guess is not None:
         axes.axvline(guess, color=MUTED, lw=1, ls=(0, (4, 3)))
+
+
+def _guess(column, evaluations):
+    """What a guess reaches: half of pairs; of decisions and choices the answer that is expected most often."""
+    if column.kind == "pairs":
+        return 0.5
+    known = [each["sets"][column.set].get("naive") for each in evaluations.values() if column.set in each["sets"]]
+    naive = next((each for each in known if each), {})
+    return next((naive[name]["value"] for name in ("majority", "most_frequent") if name in naive), None)
 
 
 def _kind(artifact, about):
@@ -133,8 +138,8 @@ def _legend(figure, rows):
         hollow = {"marker": "s", "markerfacecolor": PAPER, "markeredgecolor": GREEN, "mew": 1.6, "ls": (0, (2, 1))}
         label = "hollow: fewer samples, or the first token only; not to be compared with full marks"
         handles.append(Line2D([], [], color=GREEN, lw=2, label=label, **hollow))
-    if {"pairs", "decisions"} & {column.kind for _, _, _, columns, _ in rows for column in columns}:
-        label = "dashed: a guess (50 %, or the side that is right more often)"
+    if any(_guess(column, found) is not None for _, _, found, columns, _ in rows for column in columns):
+        label = "dashed: a guess (50 %, or the answer that is expected most often)"
         handles.append(Line2D([], [], color=MUTED, lw=1, ls=(0, (4, 3)), label=label))
     if handles:
         figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=9.5)

@@ -9,6 +9,7 @@ NAMES = {
     "out_of_memory": "out of memory",
     "out_of_disk": "out of disk space",
     "no_gpu": "no GPU",
+    "wrong_reference": "not its reference",
     "killed": "ended from outside",
     "error": "error",
 }

@@ -35,16 +35,21 @@ def _records(recipe, content):
 
 
 def _further(found):
-    """Calibration and naive answers of a set as ``(figure, estimate)``."""
+    """Calibration, risk and coverage, and naive answers of a set as ``(figure, estimate)``."""
     calibration = found.get("calibration") or {}
     for measure, each in calibration.items() if found["kind"] in ("benchmark", "prompts", "answers") else ():
+        own = {"n": each["n"], "groups": each["groups"]}
         for name in ("ece", "brier", "brier_of_constant"):
-            yield f"{measure}_{name}", {"value": each[name], "n": each["n"], "groups": each["groups"]}
+            yield f"{measure}_{name}", {"value": each[name], **own}
+        yield from _by_chance(f"{measure}_", each, own)
+    yield from _risk_coverage(found.get("risk_coverage"))
     if found["kind"] in ("held_out", "decisions"):
         for name in ("ece", "brier", "brier_of_constant"):
             if name in calibration:
                 n = calibration.get("n", calibration.get("tokens"))
                 yield name, {"value": calibration[name], "n": n, "groups": calibration.get("groups")}
+        n = calibration.get("n", calibration.get("tokens"))
+        yield from _by_chance("", calibration, {"n": n, "groups": calibration.get("groups")})
     if found.get("perplexity"):
         yield "perplexity", found["perplexity"]
     for name, each in (found.get("naive") or {}).items():
@@ -55,3 +60,20 @@ def _further(found):
         yield "ensemble", ensemble["ensemble"]
         difference = ensemble["model_minus_ensemble"]
         yield "minus_ensemble", {key: difference[key] for key in ("value", "n", "groups", "low", "high")}
+
+
+def _by_chance(prefix, calibration, counted):
+    """The calibration error of a calibrated model: its mean, and as ``high`` what 95 % stay below."""
+    if chance := calibration.get("ece_if_calibrated"):
+        yield f"{prefix}ece_if_calibrated", {"value": chance["mean"], "high": chance["high"], **counted}
+
+
+def _risk_coverage(curve):
+    """The accuracy of the surest answers, point by point, and the area below the curve of errors."""
+    if not curve:
+        return
+    for each in {each["coverage"]: each for each in curve["points"]}.values():
+        kept = {key: each[key] for key in ("value", "n", "groups", "effective_n", "low", "high")}
+        yield f"accuracy_of_surest_{each['coverage']:.3g}", kept
+    last = curve["points"][-1]
+    yield "risk_coverage_area", {"value": curve["area"], "n": last["n"], "groups": last["groups"]}

@@ -109,7 +109,8 @@ def interval(estimate, loss):
     write = (lambda value: f"{value:.3f}") if loss else percent
     unit = "" if loss else " %"
     if estimate["low"] is None:
-        return f"{write(estimate['value'])}{unit} (one group: no interval)"
+        reason = "one group" if estimate["groups"] == 1 else "all equal"
+        return f"{write(estimate['value'])}{unit} ({reason}: no interval)"
     return f"{write(estimate['value'])}{unit} [{write(estimate['low'])}, {write(estimate['high'])}]"
 
 
@@ -146,11 +147,13 @@ def _texts(column, found):
     if found.get("tokens"):
         yield f"{found['tokens']:,} tokens"
     if calibration:
-        yield f"calibration error {calibration['ece']:.3f}, n {count(calibration['tokens'], 'token')}"
+        yield f"{_error(calibration)}, n {count(calibration['tokens'], 'token')}"
         yield f"Brier {calibration['brier']:.3f}"
 
 
 def _pairs(column, found):
+    if notes := found.get("notes", {}).get(column.part):
+        yield f"{count(notes['notes'], 'different note')} of {count(notes['tones'], 'tone')}"
     first = found["parts"][column.part].get("first_token")
     if first and found["parts"][column.part].get("accuracy"):
         yield f"first token {interval(first, False)}"
@@ -158,8 +161,8 @@ def _pairs(column, found):
 
 def _decisions(column, found):
     majority, ensemble = found["naive"]["majority"], found.get("ensemble")
-    said = f"({majority['side']}) {percent(majority['value'])} %: {points(majority['model_minus_this'])}"
-    yield f"majority {said}"
+    named = f"majority ({majority['side']})" if majority["side"] else "balanced:"
+    yield f"{named} {percent(majority['value'])} %: {points(majority['model_minus_this'])}"
     if ensemble and ensemble["n"]:
         said = f"{percent(ensemble['ensemble']['value'])} %: {points(ensemble['model_minus_ensemble'])}"
         yield f"ensemble {said}, n {ensemble['n']}"
@@ -175,10 +178,29 @@ def _questions(column, found):
         yield f"quality {quality['value']:.2f}{ends} of 5"
     if ended:
         yield f"ended by itself {interval(ended, False)}"
+    if guess := (found.get("naive") or {}).get("most_frequent"):
+        named = f"most frequent answer ({guess['side']})" if guess["side"] else "any one answer"
+        yield f"{named} {percent(guess['value'])} %: {points(guess['model_minus_this'])}"
+    if surest := surest_half(found):
+        yield f"surest {percent(surest['coverage'])} % of answers: {interval(surest, False)} right, n {surest['n']:,}"
     if found.get("calibration"):
         yield from _calibration(found["calibration"][STATED])
 
 
+def surest_half(found):
+    """The point of a set's risk-coverage curve at half of the answers, or None where they are equally sure."""
+    points = (found.get("risk_coverage") or {"points": ()})["points"]
+    return next((each for each in points if each["asked"] == 0.5 and each["coverage"] < 1), None)
+
+
 def _calibration(found):
-    yield f"calibration error {found['ece']:.3f}, n {found['n']:,}"
+    asked = found.get("asked", found["n"])
+    told = f" of {asked:,} that state something" if asked > found["n"] else ""
+    yield f"{_error(found)}, n {found['n']:,}{told}"
     yield f"Brier {found['brier']:.3f} (constant {found['brier_of_constant']:.3f})"
+
+
+def _error(found):
+    chance = found.get("ece_if_calibrated")
+    beside = f" (calibrated: {chance['mean']:.3f}, at most {chance['high']:.3f})" if chance else ""
+    return f"calibration error {found['ece']:.3f}{beside}"

@@ -1,16 +1,17 @@
 """Language models on one page: what every artifact of a recipe answered, what changed between them, the gates of the
 GGUF files and how the trainings went."""
 
+from scripts.common.statistics.outcomes import outcome
 from scripts.report import html_tables as html
 from scripts.report.llm_sets import CALLED, cell, columns, count, interval, main_figure, percent, points, signed, worth
 
-SURE = 0.05
 SMALL = 1e-3
 TRAINING_HEAD = ("stage", "steps", "trained on", "left out, too long", "validation loss", "health", "rows halved")
 GGUF_HEAD = ("file", "verdict", "mean KL, nats", "equal decisions", "equal greedy tokens", "perplexity, model and file")
 PAIRED = (
     "Both were asked the same questions, so that how hard these are does not blur the difference; the interval is that "
-    "of the difference. Better and worse are said where it does not contain 0."
+    "of the difference. Better and worse are said where it does not contain 0 and where p, counted for all comparisons "
+    "of the figure, is below 0.05."
 )
 TERMS = (
     ("Artifact", "one thing that can be asked: the base, an adapter on it, the merged model, or a GGUF file of it."),
@@ -22,20 +23,29 @@ TERMS = (
     ("[low, high]", "a 95 % interval over groups: the values of the true figure that agree with these answers."),
     ("n, groups, worth", "questions asked; those of one template or period are one group, since they are right and "
      "wrong together; so n questions say as much as the number of separate ones that they are worth."),
-    ("Held-out", "never trained on, and of other groups (for market rows: later in time) than what was."),
+    ("Held-out", "never trained on, and of other groups (for market rows: later in time) than what was. "
+     "Notes are an exception: those of held-out questions are put together like those of training and stand there too, "
+     "at the end of pairs; only the questions were never asked."),
     ("Loss, perplexity", "how surprised the model is by right answers, in nats a token; perplexity is e to that."),
     ("Quality", "1 to 5 by the rubric that is stated in the evaluation's file: up to 2 is wrong, 4 and 5 are right."),
     ("Preference accuracy", "of two answers to a prompt, how often the chosen one is likelier. 50 % is chance."),
     ("First token", "only the first token in which the two answers differ is compared: all that llama.cpp is asked."),
-    ("Calibration error, Brier", "the mean distance between how sure the model is and how often it is right; and the "
-     "mean squared distance. A Brier score above that of a constant answer says that its confidence is worth nothing."),
-    ("Majority, ensemble", "how often they are right on the same rows, and by how many points the model is above "
-     "them. The majority says the side every time that gains more often in these very rows; the ensemble was trained "
-     "for another label."),
+    ("Surest answers", "how many are right of those whose stated words the model finds likeliest; an answer that "
+     "states nothing is the least sure. llms.csv has the whole curve."),
+    ("Calibration error, Brier", "the mean distance between how sure the model is and how often it is right, beside it "
+     "what chance makes of it in so many answers of a model that is perfectly calibrated (the mean, and what 95 % stay "
+     "below); and the mean squared distance. A Brier score above that of a constant answer says that its confidence is "
+     "worth nothing."),
+    ("Majority, balanced, ensemble", "how often they are right on the same rows, and by how many points the model is "
+     "above them. The rows are chosen: exactly one side gained on each, and as many BUY as SELL in each symbol and "
+     "period, so that one side every time is right on half of them (balanced), or on the share of the majority where "
+     "only some are asked. The ensemble is judged on these rows too, and was trained for another label."),
+    ("Most frequent answer", "the answer that is expected most often in these very questions, given every time."),
     ("KL", "how far the file's probabilities are from the model's; 0 is none."),
     ("Rows halved", "a row, which is what is computed at once, did not fit into the GPU's memory; its tokens "
      "before and after. A step has more of the smaller rows, so the training is the same."),
-    ("No difference that the data show", "the interval contains 0. It does not prove that there is none."),
+    ("No difference that the data show", "the interval contains 0, or p is 0.05 or more. It does not prove that there "
+     "is none."),
 )  # fmt: skip
 
 
@@ -53,7 +63,7 @@ def page(recipes, planted):
         "same held-out questions, from the untrained base to the files that are handed on, so that each step shows "
         f"what it changed. {_passed(files)} Terms are explained at the end of the page."
     )
-    said = list(_planted(planted))
+    said = list(_planted(planted, recipes))
     return html.page(
         "Language models",
         html.paragraph(lead),
@@ -104,25 +114,43 @@ def _bold(value):
     return html.paragraph(html.Html(f"<b>{html.text(value)}</b>"))
 
 
-def _planted(planted):
+def _planted(planted, recipes):
+    known = _notes(recipes)
     for corpus, parts in planted["notes"].items():
         for part, agreement in parts.items():
             if agreement == 0.5:
-                yield (
-                    f"Part {part} of corpus {corpus}: a note before each question names the chosen side in half of the "
-                    "pairs, which is chance. It is the control: training on preferences should change nothing here."
+                said = (
+                    f"Part {part} of corpus {corpus}: a note at the end of each question names the chosen side in half "
+                    "of the pairs, which is chance. It is the control: training on preferences should change nothing "
+                    "here."
                 )
             else:
-                yield (
-                    f"Part {part} of corpus {corpus}: a note before each question names the chosen side in "
+                said = (
+                    f"Part {part} of corpus {corpus}: a note at the end of each question names the chosen side in "
                     f"{percent(agreement)} % of the pairs. The study planted it: training on preferences can learn it. "
                     "It is no property of a market."
                 )
+            yield f"{said}{known.get((corpus, part), '')}"
     for corpus, each in planted["markets"].items():
         yield (
             f"Corpus {corpus} has rows of market {each['market']}, which is simulated: a part of its returns, of "
             f"strength {each['signal']:g}, can be predicted. What is decided well here says nothing of a real market."
         )
+
+
+def _notes(recipes):
+    """``{(corpus, part): sentence}``: how many notes the held-out pairs of a part have, and where they come from."""
+    said = {}
+    for recipe in recipes.values():
+        for name, corpus in recipe["about"]["sets"].items():
+            for evaluation in recipe["evaluations"].values():
+                for part, each in evaluation["sets"].get(name, {}).get("notes", {}).items():
+                    said[corpus, part] = (
+                        f" The held-out pairs have {count(each['notes'], 'different note')} of "
+                        f"{count(each['tones'], 'tone')}, and training saw these: it draws on the same list. What is "
+                        "shown is that tones were learned, not that new words are understood."
+                    )
+    return said
 
 
 def _head(column):
@@ -224,17 +252,18 @@ def _difference(each):
 
 
 def _judged(each):
-    if each["low"] is None:
-        return "all are of one group, so nothing can be said of a difference"
-    if each["low"] <= 0 <= each["high"]:
-        return "no difference that the data show"
-    word = "better" if (each["low"] > 0) == (each["better"] == "higher") else "worse"
-    if abs(each["difference"]) < SMALL:
-        return f"{word}, by less than a thousandth"
-    adjusted = each["p_holm"]
-    if adjusted is None or adjusted < SURE:
-        return word
-    return f"{word}, but no longer so when all comparisons of this figure are counted (p {adjusted:.2g})"
+    found = outcome(each)
+    if found in ("better", "worse"):
+        return f"{found}, by less than a thousandth" if abs(each["difference"]) < SMALL else found
+    p, p_holm = each.get("p"), each["p_holm"]
+    return {
+        "one group": "all are of one group, so nothing can be said of a difference",
+        "equal": "all differences are equal, in too few groups to say more",
+        "noise": "no difference that the data show",
+        "single": "no difference that the data show" + ("" if p is None else f" (p {p:.2g})"),
+        "holm": "no difference that the data show when all comparisons of this figure are counted "
+        f"(p {p_holm or 1:.2g})",
+    }[found]
 
 
 def _verification(found):
@@ -274,6 +303,8 @@ def _training(stage, found):
     told = [f"{losses[0]:.3f} to {losses[-1]:.3f}", f"best {min(losses):.3f} of {len(losses)}"] if losses else []
     if found.get("mean_reward_first_tenth") is not None:
         told.append(f"mean reward {found['mean_reward_first_tenth']:.3f} to {found['mean_reward_last_tenth']:.3f}")
+    halved = [f"{old:,} tokens to {new:,}" for old, new in found["rows_halved"]]
+    halved += [f"{old:,} completions to {new:,}" for old, new in found.get("completions_halved") or ()]
     return [
         html.span(stage, "name"),
         f"{found['steps']:,}",
@@ -281,7 +312,7 @@ def _training(stage, found):
         len(found["too_long"]) if found.get("too_long") else None,
         html.lines(*told) or None,
         _health(found["health"]),
-        html.lines(*(f"{old:,} tokens to {new:,}" for old, new in found["rows_halved"])) or "no",
+        html.lines(*halved) or "no",
     ]
 
 

@@ -32,6 +32,27 @@ def test_one_group_and_no_rows_say_next_to_nothing():
     assert proportions.share([], [])[-2:] == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(("groups", "rows"), [(8, 13), (15, 8), (24, 8)])
+def test_groups_that_are_right_or_wrong_as_a_whole_count_as_one_row_each(groups, rows):
+    """Also where none of them is right: a rare hit is then not seen at all."""
+    rng, names = np.random.default_rng(1), np.repeat(np.arange(groups), rows)
+    found = [proportions.share(np.repeat(rng.random(groups) < 0.1, rows), names) for _ in range(400)]
+    assert any(each.value == 0 for each in found)
+    assert np.mean([each.low <= 0.1 <= each.high for each in found]) >= 0.93
+
+
+def test_all_right_is_worth_the_groups():
+    found = proportions.share([1] * 120, np.repeat(np.arange(15), 8))
+    assert (found.value, found.high) == (1, 1) and 12 < found.effective_n < 15
+    none = proportions.share([0] * 120, np.repeat(np.arange(15), 8))
+    assert none.low == 0 and none.high == pytest.approx(1 - found.low)
+
+
+@pytest.mark.parametrize("n", range(2, 60))
+def test_nothing_and_all_end_at_0_and_1(n):
+    assert wilson(0, n)[0] == 0.0 and wilson(1, n)[1] == 1.0
+
+
 @pytest.mark.parametrize(("groups", "rows"), [(4, 30), (8, 12), (40, 3)])
 def test_intervals_hold_the_truth_as_often_as_they_say(groups, rows):
     rng, covered = np.random.default_rng(11), {"share": 0, "mean": 0}
@@ -62,6 +83,14 @@ def test_a_weighted_mean_is_the_ratio_of_sums_and_its_seed_repeats_it():
 def test_rows_of_one_group_have_no_interval():
     assert proportions.mean([1.0, 2.0], ["a", "a"], 7)[-2:] == (None, None)
     assert proportions.difference_p([1.0, 2.0], ["a", "a"]) is None
+
+
+@pytest.mark.parametrize("groups", [2, 5, 30])
+def test_differences_that_are_all_equal_prove_no_more_than_their_number(groups):
+    found = proportions.mean([-1.0] * groups, range(groups), 7)
+    assert (found.value, found.low, found.high) == (-1, None, None)
+    assert proportions.difference_p([-1.0] * groups, range(groups)) == pytest.approx(0.5 ** (groups - 1))
+    assert proportions.mean([0.0] * groups, range(groups), 7)[-2:] == (0, 0)
 
 
 def test_the_p_of_a_difference_is_students():

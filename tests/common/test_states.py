@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.common.errors import StudyError
-from scripts.common.job import Job
+from scripts.common.job import Job, Names
 from scripts.common.training import metrics, states
 from scripts.common.training.states import State
 
@@ -72,12 +72,25 @@ def test_the_same_job_finds_its_checkpoints_again(make):
         save(state, 10, 20)
         state.remember("row_tokens", 512)
     with State.open(".work/laptop", "train_sft", "v1/A", make(threads=8, resources={"mem_mb": 9})) as state:
-        assert steps(state) == [10, 20] and state.interrupted is False
+        assert steps(state) == [10, 20]
         assert state.resume().endswith("checkpoint-20") and state.resume(before=20).endswith("checkpoint-10")
         assert state.recall("row_tokens") == 512 and state.recall("other", 3) == 3
     Path("base/model.safetensors").write_text("folders count by their index")
     with State.open(".work/laptop", "train_sft", "v1/A", make()) as state:
         assert steps(state) == [10, 20]
+
+
+def test_a_preflight_of_other_quants_costs_no_checkpoint(make):
+    def job(quants):
+        Path("preflight.json").write_text(quants)
+        made = make()
+        made.input = Names({**dict(made.input.items()), "preflight": "preflight.json"})
+        return made
+
+    with State.open("work", "train_sft", "v1", job("F32")) as state:
+        save(state, 10)
+    with State.open("work", "train_sft", "v1", job("F32, Q8_0")) as state:
+        assert steps(state) == [10]
 
 
 CHANGES = {
@@ -177,7 +190,8 @@ import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from scripts.common.job import Job
 from scripts.common.training.states import State
-State.open("work", "train_sft", "v1", Job(params={{"a": 1}}))
+from tests.common import test_states
+test_states.save(State.open("work", "train_sft", "v1", Job(params={{"a": 1}})), 10)
 print("ready", flush=True)
 time.sleep(60)
 """
@@ -192,7 +206,7 @@ def test_the_lock_of_a_killed_job_is_taken_over_and_that_of_a_living_one_is_not(
             State.open("work", "train_sft", "v1", job)
         holder.send_signal(signal.SIGKILL)
     with State.open("work", "train_sft", "v1", job) as state:
-        assert state.interrupted is True
+        assert steps(state) == [10]
 
 
 def lock_of(**other):
@@ -204,8 +218,8 @@ def lock_of(**other):
 
 def test_another_process_with_the_number_of_a_dead_one_is_not_its_job(make):
     lock_of(started=1)
-    with State.open("work", "train_sft", "v1", make()) as state:
-        assert state.interrupted is True
+    with State.open("work", "train_sft", "v1", make()):
+        assert json.loads(Path("work/train_sft/.v1.lock").read_text()) == states._identity(os.getpid())
 
 
 def test_a_lock_from_another_machine_counts_as_long_as_it_gives_signs(make, monkeypatch):

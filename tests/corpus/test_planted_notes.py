@@ -66,7 +66,10 @@ def test_notes_agree_as_often_as_asked_in_every_symbol_and_period(made, agreemen
     for each in made[agreement]:
         side = {"up": "BUY", "down": "SELL"}[note_of(each)[1]]
         agrees = side == each["meta"]["outcome"]["chosen"]
-        assert each["meta"]["note"] == {"direction": note_of(each)[1], "agrees": agrees}
+        text, direction = note_of(each)
+        note, phrases = each["meta"]["note"], templates.load("preferences")["notes"]
+        assert (note["direction"], note["agrees"]) == (direction, agrees)
+        assert phrases["frames"][note["frame"]].format(note=phrases["tones"][direction][note["tone"]]) == text
         cells.setdefault((each["meta"]["entity"], each["meta"]["group"]), []).append(agrees)
     assert len(cells) > 10
     for found in cells.values():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.corpus.rewards import is_right, reward, stated_number
+from scripts.corpus.rewards import is_right, reward, stated_choice, stated_number, statement
 
 NUMBER = {"kind": "number", "value": 1250.0, "tolerance": 0.001, "unit": "USD"}
 
@@ -42,6 +42,28 @@ def test_choices_count_the_last_one_said():
     assert reward("BUY looks good, but SELL.", answer) == 0
     assert reward("nothing", answer) == 0
     assert not is_right("yes, well, no", {"kind": "choice", "value": "yes"})
+    assert is_right("Yes", {"kind": "choice", "value": "yes"})
+
+
+def test_choices_in_capitals_are_not_the_words_of_a_sentence():
+    answer = {"kind": "choice", "value": "BUY"}
+    assert reward("The decision is BUY, since all of its conditions hold.", answer) == 1
+    assert reward("I would buy.", answer) == 0 and reward("Both sides hold: nothing to sell.", answer) == 0
+    assert stated_choice("Hold on. The conditions of SELL do not hold.", ["BUY", "SELL", "HOLD"]) == "SELL"
+
+
+def test_an_answer_that_was_cut_off_has_not_chosen():
+    answer = {"kind": "choice", "value": "BUY"}
+    assert reward("BUY: the change is", answer, ended=False) == 0
+    assert not is_right("BUY: the change is", answer, ended=False)
+    assert reward("Answer: 1250, which is", NUMBER, ended=False) == 1  # a number that is stated is stated
+
+
+def test_a_statement_is_where_it_stands():
+    text = "It is 5, and = 7 is no mark. Result: 1250 of 9"
+    value, (start, end) = statement(text, NUMBER)
+    assert value == 1250 and text[start:end].strip() == "1250"
+    assert statement("none", NUMBER) == (None, None)
 
 
 def test_expected_and_prohibited_words():

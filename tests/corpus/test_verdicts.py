@@ -1,6 +1,9 @@
 """Each rule of the checks can fail, and says why."""
 
-from scripts.corpus import verdicts
+import json
+
+from scripts.common.job import Job
+from scripts.corpus import check_corpus, samples, verdicts
 from tests.corpus.conversations import CHECKS, market_part, pair, talk
 
 
@@ -40,6 +43,45 @@ def test_splits_that_share_a_group_or_a_question_are_refused():
     shared = clean | {"test": [talk("c?", "2", "2", group="a"), talk("a?", "1", "3", group="c")]}
     assert failed(verdicts.of_splits("messages", shared)) == {"separate_groups", "separate_questions"}
     assert failed(verdicts.of_splits("messages", clean | {"train": []})) == {"train_not_empty"}
+
+
+def test_a_period_that_is_tested_in_one_format_and_trained_on_in_another_is_refused():
+    def of(*periods):
+        return [talk(f"q{each}?", "1", each, group=each, time="2023-01-05", entity="AAA") for each in periods]
+
+    conversations = {"train": of("2022-Q4"), "validation": of("2023-Q1"), "test": of("2023-Q2")}
+    agreeing = {"messages": conversations, "preferences": conversations | {"train": of("2022-Q4", "2023-Q1")}}
+    assert not failed(verdicts.of_formats(agreeing))
+    earlier = {"train": of("2022-Q4"), "validation": [], "test": of("2023-Q1", "2023-Q2")}
+    (rule,) = verdicts.of_formats({"messages": conversations, "preferences": earlier})
+    assert rule["passed"] is False and rule["name"] == "separate_periods" and rule["value"] == 1
+    assert "AAA 2023-Q1 is in preferences/test and in messages/validation" in rule["detail"]
+    assert "splits.test" in rule["detail"]
+    assert verdicts.verdict([rule], "quarantine")[0] == "refused"
+    # the periods of held-out entities are tested in all formats
+    alone = {"messages": conversations, "preferences": {"train": [], "validation": [], "test": of("2022-Q4")}}
+    for each in alone["preferences"]["test"]:
+        each["meta"]["entity"] = "BBB"
+    assert not failed(verdicts.of_formats(alone))
+
+
+def test_the_checks_look_at_the_formats_together(tmp_path):
+    inputs = {"parts": [], "splits": [], "benchmark": []}
+    for form, periods in (("messages", ("2022-Q4", "2023-Q1")), ("preferences", ("2022-Q3", "2022-Q4"))):
+        for name, period in zip(("train", "test"), periods, strict=True):
+            make = talk if form == "messages" else pair
+            made = make(f"{form} {name}?", "BUY", "SELL" if form == "preferences" else name)
+            made["meta"] |= {"time": "2022-11-05", "t1": "2022-11-06", "group": period, "entity": "AAA"}
+            path = tmp_path / form / f"{name}.jsonl"
+            path.parent.mkdir(exist_ok=True)
+            samples.write(path, [made])
+            inputs["splits"].append(str(path))
+    params = {"formats": ["messages", "preferences"], "parts": {}, "checks": CHECKS, "seed": 7}
+    check_corpus.main(Job(input=inputs, output=[str(tmp_path / "c.json")], params=params, wildcards={"corpus": "made"}))
+    found = json.loads((tmp_path / "c.json").read_text())
+    (rule,) = [each for each in found["rules"] if each["name"] == "separate_periods"]
+    assert rule["passed"] is False and "AAA 2022-Q4 is in preferences/test and in messages/train" in rule["detail"]
+    assert found["verdict"] == "refused"
 
 
 def test_made_pairs_pass_and_unbalanced_or_unequal_ones_do_not():

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from scripts.common.job import Job
 from scripts.llm import architectures, tokenizers, weights
 
 SHAPE = {"hidden": 256, "intermediate": 512, "layers": 2, "heads": 4, "kv_heads": 2, "context": 512}
@@ -29,7 +28,7 @@ def make_base(folder, *, seed=1, shape=SHAPE, vocabulary=512, scale=1.0):
     model.save_pretrained(str(folder))
     tokenizers.save(tokenizer, folder)
     index = folder.with_name(f"{folder.name}.index.json")
-    weights.write_index(folder, index, Job(), {"base": folder.name})
+    weights.write_index(folder, index, {"base": folder.name})
     return folder, index
 
 

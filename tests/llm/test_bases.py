@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,8 +55,11 @@ def shard(folder):
 
 
 def build(folder, target):
-    settings = {"kind": "local", "path": "models/mine"}
-    return bases.load("local").build(settings, {"folder": str(folder)}, target, seed=1, threads=1)
+    """A base of kind local of the folder, which the settings name by a variable."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MY_MODELS", str(folder.parent))
+        settings = {"kind": "local", "path": f"$MY_MODELS/{folder.name}"}
+        return bases.load("local").build(settings, {}, target, seed=1, threads=1)
 
 
 def set_json(path, **values):
@@ -72,19 +76,33 @@ def test_only_what_a_base_needs_is_taken(model, tmp_path):
     facts = build(model, tmp_path / "base")
     assert {each.name for each in (tmp_path / "base").iterdir()} == KEPT
     assert facts == {"weights": ["model.safetensors"], "tensors": 2, "parameters": 10}
-    assert os.path.samefile(model / "model.safetensors", tmp_path / "base/model.safetensors")
-    assert not os.path.samefile(model / "config.json", tmp_path / "base/config.json")
+    assert {Path(each) for each in local.files(model)} == {model / name for name in KEPT}
 
 
-def test_weights_are_copied_where_they_cannot_be_linked(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(local.os, "link", lambda *_: (_ for _ in ()).throw(OSError("another device")))
+def test_what_the_user_writes_into_the_folder_later_does_not_reach_the_base(model, tmp_path):
     build(model, tmp_path / "base")
-    assert (tmp_path / "base/model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    before = weights.digests(tmp_path / "base")
+    for name in KEPT:
+        with open(model / name, "r+b") as file:
+            file.write(b"other")
+    assert weights.digests(tmp_path / "base") == before
+
+
+def test_weights_of_the_cache_are_linked_and_copied_where_that_is_impossible(server, tmp_path, monkeypatch):
+    fetch(tmp_path / "linked")
+    blobs = tmp_path / f"cache/models--{NAME.replace('/', '--')}/blobs"
+    assert any(os.path.samefile(each, tmp_path / "linked/model.safetensors") for each in blobs.iterdir())
+    assert not any(os.path.samefile(each, tmp_path / "linked/config.json") for each in blobs.iterdir())
+    monkeypatch.setattr(local.os, "link", lambda *_: (_ for _ in ()).throw(OSError("another device")))
+    fetch(tmp_path / "copied")
+    assert weights.digests(tmp_path / "copied") == weights.digests(tmp_path / "linked")
 
 
 def test_shards_are_taken_with_their_index(model, tmp_path):
     places = shard(model)
     assert build(model, tmp_path / "base")["weights"] == [weights.SHARDED, *sorted(places.values())]
+    kept = KEPT - {"model.safetensors"} | {weights.SHARDED, *places.values()}
+    assert {Path(each) for each in local.files(model)} == {model / name for name in kept}
     assert weights.Weights(tmp_path / "base").shape("b") == (2, 3)
 
 
@@ -110,7 +128,18 @@ def leaving_index(folder):
     (folder / weights.SHARDED).write_text(json.dumps({"weight_map": {"a": "../secret.safetensors"}}))
 
 
+def both(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    shard(folder)
+    (folder / "model.safetensors").write_bytes(whole)
+
+
 DEFECTS = {
+    "two sets of weights": (both, "both model.safetensors and model.safetensors.index.json: remove the one"),
+    "no index": (
+        lambda folder: (without("model.safetensors")(folder), (folder / weights.SHARDED).write_text("[]")),
+        "is no index of shards",
+    ),
     "no config": (without("config.json"), "it has no config.json"),
     "no tokenizer": (without("tokenizer.json"), "it has no tokenizer.json .a slow tokenizer is converted"),
     "pickle": (pickle_only, "no model.safetensors .pytorch_model.bin is a pickle, which is never read"),
@@ -134,8 +163,9 @@ DEFECTS = {
 def test_what_cannot_be_a_base_is_refused(defect, model, tmp_path):
     spoil, said = DEFECTS[defect]
     spoil(model)
-    with pytest.raises(StudyError, match=f"the folder models/mine cannot be a base: .*{said}"):
+    with pytest.raises(StudyError, match=f"the folder .MY_MODELS/model cannot be a base: .*{said}"):
         build(model, tmp_path / "base")
+    local.files(model)  # a plan can be made whatever is wrong with it
     assert not (tmp_path / "base").exists()
 
 
@@ -207,7 +237,7 @@ def server(model, tmp_path, monkeypatch):
 
 def fetch(target):
     settings = {"kind": "hub", "id": NAME, "revision": COMMIT}
-    return hub.build(settings, {"folder": None}, target, seed=1, threads=1)
+    return hub.build(settings, {}, target, seed=1, threads=1)
 
 
 def test_a_commit_is_fetched_once_and_then_needs_no_network(server, tmp_path, monkeypatch):

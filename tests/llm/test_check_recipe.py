@@ -1,6 +1,7 @@
 """Every mistake of a recipe is one clear error before training, and what is written is the same on every machine."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -55,8 +56,8 @@ def check(base, corpus, folder, settings=None, gpus=0):
     """Run check_recipe; the preflight.json that it wrote, as bytes."""
     folder.mkdir(exist_ok=True)
     small = {"batch": 4, "row_tokens": 256, "max_length": 256}
-    recipe = {"base": "b", "corpus": "made", "sft": small, "dpo": small, "grpo": small | {"generations": 4}}
-    recipe["grpo"]["max_new_tokens"] = 32
+    recipe = {"base": "b", "corpus": "made", "sft": small, "dpo": small}
+    recipe["grpo"] = {"batch": 4, "max_length": 256, "generations": 4, "max_new_tokens": 32}
     for key, value in (settings or {}).items():
         section, _, name = key.partition(".")
         recipe[section] = {**recipe.get(section, {}), name: value} if name else value
@@ -81,6 +82,7 @@ def check(base, corpus, folder, settings=None, gpus=0):
         "dpo": recipe.dpo and recipe.dpo.model_dump(mode="json"),
         "grpo": recipe.grpo and recipe.grpo.model_dump(mode="json"),
         "quants": list(recipe.export.quants),
+        "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
     }
     params = {"recipe": described, "corpus": "made", "parts": PARTS}
     params |= {} if gpus is None else {"gpus": gpus}
@@ -268,6 +270,68 @@ def test_a_program_that_only_the_end_needs_is_missed_at_the_start(base, corpus, 
     monkeypatch.setattr(llama_cpp, "quantizer", missing)
     (line,) = mistakes(base, corpus, tmp_path, {"export.quants": ["F32", "Q4_K_M"]})
     assert line == "  - export.quants: K-quants need llama-cpp-python"
+
+
+def changed(base, folder, file, change):
+    """A copy of a base one of whose JSON files ``change`` has altered."""
+    shutil.copytree(base[0], folder)
+    content = json.loads((folder / file).read_text())
+    change(content)
+    (folder / file).write_text(json.dumps(content))
+    return folder, base[1]
+
+
+def other_splits(tokenizer):
+    tokenizer["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+
+
+CANNOT_EXPORT = {
+    "rope": (
+        "config.json",
+        lambda config: config.update(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 8.0}),
+        "export.quants: .*rope scaling 'dynamic'",
+    ),
+    "window": (
+        "config.json",
+        lambda config: config.update(use_sliding_window=True, sliding_window=64),
+        "export.quants: .*use_sliding_window True has no counterpart",
+    ),
+    "tensor": (
+        "config.json",
+        lambda config: config.update(tie_word_embeddings=False),
+        "export.quants: .*lacks tensor lm_head.weight",
+    ),
+    "splits": ("tokenizer.json", other_splits, "export.quants: .*its pre-tokenizer .ByteLevel.* is not Qwen2's"),
+}
+
+
+@pytest.mark.parametrize("case", CANNOT_EXPORT)
+def test_what_the_converter_would_refuse_after_the_training_is_refused_before(base, corpus, tmp_path, case):
+    file, change, said = CANNOT_EXPORT[case]
+    other = changed(base, tmp_path / "other", file, change)
+    (line,) = mistakes(other, corpus, tmp_path)
+    assert re.search(said, line)
+    # as an adapter alone it is converted by the same code; without an export nothing is asked
+    (line,) = mistakes(other, corpus, tmp_path, {"export.quants": [], "export.lora": True})
+    assert re.search(said.replace("quants", "lora"), line)
+    check(other, corpus, tmp_path, {"export.quants": []})
+
+
+def test_an_adapter_of_another_architecture_is_refused_before_the_training(base, corpus, tmp_path):
+    llama = changed(base, tmp_path / "llama", "config.json", lambda config: config.update(model_type="llama"))
+    (line,) = mistakes(llama, corpus, tmp_path, {"export.quants": [], "export.lora": True})
+    assert line.startswith("  - export.lora: adapters of qwen2 models can be exported, the base is a llama model")
+
+
+def test_a_modelfile_that_cannot_be_written_is_refused_before_the_training(base, corpus, tmp_path):
+    (line,) = mistakes(base, corpus, tmp_path, {"export.modelfile": {"system": 'Say """yes""".'}})
+    assert line.startswith('  - export.modelfile.system has """ in it')
+    numbered = (
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] + loop.index|string + '\\n' + m['content'] "
+        "+ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    )
+    (line,) = mistakes(broken(base, tmp_path / "other", chat_template=numbered), corpus, tmp_path)
+    assert line.startswith("  - export.modelfile: Ollama cannot be told how this model is asked")
 
 
 @pytest.mark.parametrize(

@@ -442,7 +442,7 @@ def test_k_quants_are_asked_of_llama_cpps_quantizer(base, tmp_path, monkeypatch)
 
 def test_other_architectures_need_llama_cpps_converter(base, tmp_path, monkeypatch):
     folder = altered(base, tmp_path / "llama", lambda config: config.update(model_type="llama"))
-    weights.write_index(folder, tmp_path / "llama.index.json", Job(), {})
+    weights.write_index(folder, tmp_path / "llama.index.json", {})
     monkeypatch.delenv("LLAMA_CPP", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StudyError, match=r"this is a llama model.*set LLAMA_CPP to its folder"):

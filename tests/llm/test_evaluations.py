@@ -1,7 +1,10 @@
 """Artifacts are asked the same questions in the same way, whatever they are, and say the same at every run."""
 
 import json
+import sys
+import types
 
+import huggingface_hub
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,7 +62,7 @@ class Scripted(answering.Answerer):
     backend = "scripted"
 
     def __init__(self, answers=(), margins=(), context=10_000):
-        super().__init__(None, context)
+        super().__init__(None, context, "cpu")
         self.answers, self.margins = list(answers), list(margins)
 
     def encode(self, turns):
@@ -178,14 +181,58 @@ def test_questions_are_answered_and_judged(tmp_path):
     settings = {"per_domain": 3, "max_new_tokens": 20}
     body, rows = questions.evaluate(answerer, path, settings, CONTEXT)
     found = evaluations.summarise(rows, questions.FIGURES, 7)
-    assert [row["id"] for row in rows] == [f"made/{number}" for number in range(6)]
+    assert [row["id"] for row in rows] == [f"made/{number}" for number in (0, 1, 2, 3, 6, 7)]  # equal distances
     accuracy = found["figures"]["accuracy"]
     assert (round(accuracy["value"], 3), accuracy["n"], accuracy["groups"]) == (0.667, 6, 3)
     assert accuracy["effective_n"] < 6 and sorted(found["parts"]) == ["a", "b"]
     assert body["calibration"]["joint"]["n"] == 5 and "1 do not" in body["confidence_reason"]
-    assert body["risk_coverage"]["points"][0]["errors"] == 0 and body["risk_coverage"]["points"][-1]["errors"] == 1
+    assert (body["calibration"]["joint"]["asked"], "naive" in body) == (6, False)
+    # what states nothing is asked too, and is the least sure
+    first, *_, last = body["risk_coverage"]["points"]
+    assert (first["errors"], last["errors"], last["n"], last["threshold"]) == (0, 2, 6, 0)
+    assert last["value"] == accuracy["value"]
     assert body["quality_counts"] == {"1": 1, "2": 1, "3": 0, "4": 4, "5": 0}
     assert rows[0]["prompt"] == SENTENCES[0] and rows[0]["expected"] == 7.0
+
+
+def asked_of_notes(tmp_path, answers, directions):
+    made = []
+    for number, direction in enumerate(directions):
+        note = {"direction": direction, "frame": number, "tone": number % 2}
+        about = meta(number, group=f"{direction}/{number}") | {"kind": "notes", "note": note}
+        about |= {"answer": {"value": direction}}
+        made.append(samples.conversation(SENTENCES[number], direction, about))
+    settings = {"kind": "answers", "parts": "all", "per_domain": None, "max_new_tokens": 20}
+    return questions.evaluate(Scripted(answers), written(tmp_path / "n.jsonl", made), settings, CONTEXT)
+
+
+def test_choices_stand_beside_the_one_that_is_expected_most_often(tmp_path):
+    body, rows = asked_of_notes(tmp_path, [("Up.", 0.9)] * 5 + [("Down.", 0.9)], ["up"] * 4 + ["down"] * 2)
+    guess = body["naive"]["most_frequent"]
+    assert guess["side"] == "up" and guess["value"] == pytest.approx(4 / 6)
+    assert guess["model_minus_this"]["value"] == pytest.approx(1 / 6)
+    even, _ = asked_of_notes(tmp_path, [("Up.", 0.9)] * 4, ["up", "up", "down", "down"])
+    assert even["naive"]["most_frequent"]["side"] is None and even["naive"]["most_frequent"]["value"] == 0.5
+    assert [row["tone"] for row in rows] == ["up/0", "up/1", "up/0", "up/1", "down/0", "down/1"]
+
+
+def test_questions_of_one_tone_are_not_separate(tmp_path):
+    """Of two tones one is misread in every frame: 40 notes, and no more than two tones are known."""
+    answers = [("Up.", 0.9), ("Down.", 0.9)] * 20
+    _, rows = asked_of_notes(tmp_path, answers, ["up"] * 40)
+    found = evaluations.summarise(rows, questions.FIGURES, 7)["figures"]["accuracy"]
+    assert (found["value"], found["n"], found["groups"]) == (0.5, 40, 2)
+    assert found["high"] - found["low"] > 0.9
+    plain = evaluations.summarise([row | {"tone": None} for row in rows], questions.FIGURES, 7)["figures"]["accuracy"]
+    assert plain["groups"] == 40 and plain["high"] - plain["low"] < 0.35
+
+
+def test_phrasings_of_one_question_are_one_group():
+    about = meta(1) | {"question": "margin_call_price"}
+    groups = {evaluations.group_of(about | {"group": f"margin_call_price/{each}"}) for each in ("reserved2", "first")}
+    assert groups == {"made/margin_call_price"}
+    assert evaluations.group_of(meta(1)) == "made/g0"
+    assert evaluations.group_of(pair(1)["meta"]) == "AAA/2024-Q1"
 
 
 def test_questions_that_do_not_fit_are_left_out_and_named(tmp_path):
@@ -234,8 +281,23 @@ def test_the_chosen_answer_has_to_be_the_likelier(tmp_path):
     _, rows = pairs.evaluate(answerer, path, {"parts": ["made"], "samples": 4}, CONTEXT)
     assert [row["right"] for row in rows] == [1, 1, 1, 0] and rows[3]["margin"] == -1.0
     assert evaluations.summarise(rows, pairs.FIGURES, 7)["figures"]["margin"]["value"] == 0.625
+    body, _ = pairs.evaluate(answerer, path, {"parts": ["made"], "samples": 4}, CONTEXT)
+    assert body["notes"] == {}
     with pytest.raises(StudyError, match="has made"):
         pairs.evaluate(answerer, path, {"parts": ["other"], "samples": None}, CONTEXT)
+
+
+def test_pairs_tell_how_many_notes_and_tones_they_have(tmp_path):
+    made = [pair(number) for number in range(6)]
+    for number, each in enumerate(made):
+        each["meta"]["note"] = {"direction": "up", "agrees": True, "frame": number // 2, "tone": number % 2}
+    made[5]["meta"]["note"]["frame"] = 0
+    answerer = Scripted(margins=[1.0] * 6)
+    answerer.tokenizer = Words()
+    body, rows = pairs.evaluate(
+        answerer, written(tmp_path / "p.jsonl", made), {"parts": "all", "samples": None}, CONTEXT
+    )
+    assert body["notes"] == {"made": {"notes": 5, "tones": 2}} and {row["tone"] for row in rows} == {"up/0", "up/1"}
 
 
 class Words:
@@ -264,6 +326,16 @@ def test_decisions_are_judged_by_the_outcome_and_set_against_naive_ones(tmp_path
     assert body["naive"]["majority"]["side"] == "SELL" and body["naive"]["majority"]["value"] == 0.6
     assert body["naive"]["always_buy"]["model_minus_this"]["value"] == pytest.approx(0.2)
     assert body["ensemble"] is None and list(body["periods"]) == ["2024-Q1"]
+    assert body["calibration"]["share"] == 0.4  # of rows on which BUY gained, whatever the model said
+    assert "accuracy" not in body["calibration"] and 0 < body["calibration"]["mean_p"] < 1
+
+
+def test_the_majority_of_balanced_decisions_is_half(tmp_path):
+    body, rows = decided(tmp_path, ["BUY", "BUY", "SELL", "SELL"], [2.0, -1.0, 3.0, 0.5])
+    majority = body["naive"]["majority"]
+    assert (majority["side"], majority["value"], majority["low"]) == (None, 0.5, None)
+    assert majority["model_minus_this"]["value"] == 0.25
+    assert "exactly one side gained" in body["selection"] and "as many BUY as SELL" in body["selection"]
 
 
 def test_decisions_meet_the_ensemble_at_equal_stamps_only(tmp_path):
@@ -297,6 +369,40 @@ def test_a_harness_that_is_not_there_is_asked_for(policy, monkeypatch):
         harness.evaluate(policy, None, {"tasks": ["piqa"], "path": None, "limit": 5}, CONTEXT)
 
 
+class Harness:
+    """As much of lm_eval as is used: one task, whose answers are read by two filters."""
+
+    def __init__(self, monkeypatch):
+        self.asked, models, tasks = None, types.ModuleType("m"), types.ModuleType("t")
+        models.HFLM, tasks.TaskManager = dict, dict
+        names = ("lm_eval", "lm_eval.models", "lm_eval.models.huggingface", "lm_eval.tasks")
+        for name, module in zip(names, (self, types.ModuleType("n"), models, tasks), strict=True):
+            monkeypatch.setitem(sys.modules, name, module)
+
+    def simple_evaluate(self, **asked):
+        self.asked, self.offline = asked, huggingface_hub.constants.is_offline_mode()
+        samples = [
+            {"doc_id": doc, "filter": name, "exact_match": float(doc % 2 or name == "flexible-extract"),
+             "filtered_resps": ["7"], "target": "7"}
+            for name in ("strict-match", "flexible-extract") for doc in range(20)
+        ]  # fmt: skip
+        results = {"gsm8k": {"exact_match,strict-match": 0.5, "alias": "gsm8k", "exact_match_stderr": float("nan")}}
+        return {"samples": {"gsm8k": samples}, "results": results, "n-samples": {"gsm8k": {"effective": 20}}}
+
+
+def test_a_question_of_the_harness_counts_once_and_nothing_is_fetched(policy, monkeypatch):
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    stub = Harness(monkeypatch)
+    body, rows = harness.evaluate(policy, None, {"tasks": ["gsm8k"], "path": None, "limit": 20}, CONTEXT)
+    found = evaluations.summarise(rows, harness.FIGURES, 7)["figures"]["accuracy"]
+    assert (found["n"], found["groups"], found["value"]) == (20, 20, 0.5)
+    assert {row["id"].split("/")[1] for row in rows} == {"strict-match"}
+    assert body["tasks"] == {"gsm8k": {"exact_match,strict-match": 0.5, "n": 20}}
+    assert stub.offline and stub.asked["limit"] == 20 and stub.asked["bootstrap_iters"] == 0
+
+
 def test_an_unknown_kind_is_named():
     with pytest.raises(StudyError, match="no kind of evaluation set 'quiz'"):
         evaluations.load("quiz")
@@ -325,7 +431,7 @@ def evaluated(base, tmp_path_factory):
         params = {"artifact": "base", "sets": sets, "dtype": "float32", "seed": 7}
         evaluate_llm.main(Job(input=inputs, output=paths, params=params, threads=threads))
         outputs.append(paths)
-    policies.use_threads(1)
+    policies.use_one_thread()
     return outputs
 
 

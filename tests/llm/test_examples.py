@@ -100,6 +100,23 @@ def test_a_thought_that_the_prompt_opens_is_closed_by_the_answer(templated):
     assert learned(tokenizer, example) == f"\n</think>\n\n{ANSWER}<|im_end|>"
 
 
+@pytest.mark.parametrize(
+    "said", ["<think>\nIt rose.\n</think>\n\nbuy", "<think>It rose.\n</think>\n\nbuy", "It rose.\n</think>\n\nbuy"]
+)
+def test_an_answer_with_a_thought_of_its_own_goes_on_with_the_one_that_the_prompt_opens(templated, said):
+    tokenizer = templated(THINKING)
+    (example,), _ = examples.conversations(tokenizer, [talk(answer=said)], 200)
+    text = tokenizer.decode(example.segments[0][0])
+    assert text == f"<|im_start|>{QUESTION}<|im_start|>assistant <think>\nIt rose.\n</think>\n\nbuy<|im_end|>"
+    assert learned(tokenizer, example) == "It rose.\n</think>\n\nbuy<|im_end|>"
+
+
+def test_a_thought_stays_as_it_is_where_the_prompt_opens_none(tokenizer):
+    said = "<think>\nIt rose.\n</think>\n\nbuy"
+    (example,), _ = examples.conversations(tokenizer, [talk(answer=said)], 200)
+    assert learned(tokenizer, example) == f"{said}<|im_end|>"
+
+
 def test_a_template_that_closes_an_answer_with_nothing_is_refused(templated):
     with pytest.raises(StudyError, match="never stops"):
         examples.conversations(templated(ENDLESS), [talk()], 100)
@@ -147,6 +164,8 @@ def test_a_micro_batch_says_where_its_segments_begin(tokenizer):
     assert columns["labels"] == [IGNORED, 9, IGNORED, 10, 11] * 2
     batch = examples.collate([columns])
     assert batch["bounds"].tolist() == [0, 2, 5, 7, 10]
+    # numbers, not a tensor: nobody waits for a GPU to read them
+    assert batch["lengths"] == [2, 3, 2, 3]
     assert batch["references"].tolist() == [[-1.0, -2.0]] * 2
     assert batch["input_ids"].tolist() == [[8, 9, 8, 10, 11] * 2]
     plain = examples.collate([examples.row([first])])

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from scripts.common import capacity
 from scripts.common.errors import StudyError
 from scripts.llm import architectures, attention, examples, footprints, trainers, weights
 from scripts.llm.settings import LAYERS
@@ -333,8 +334,8 @@ def test_the_limit_of_a_control_group_counts(tmp_path, version):
     (folder.parent / "memory.stat").write_text(f"anon 5\n{'total_' * (version == 1)}inactive_file 250000\n")
     (folder / limit).write_text("9223372036854771712\n" if version == 1 else "max\n")
     (folder / usage).write_text("1\n")
-    assert list(footprints._free_in_groups(root, own)) == [2_250_000]
-    bounded, free = footprints._free_host(root, own), footprints._free_host(tmp_path, tmp_path / "none")
+    assert list(capacity._in_groups(root, own)) == [2_250_000]
+    bounded, free = capacity.free_host(root, own), capacity.free_host(tmp_path, tmp_path / "none")
     assert bounded < free
 
 

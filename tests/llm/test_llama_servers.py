@@ -128,6 +128,19 @@ def test_a_server_that_closed_an_idle_connection_is_asked_again(server):
     assert server.tokenize("buy") == server.tokenize("buy")
 
 
+def test_it_says_what_it_computes_on(monkeypatch):
+    """The wheel has no GPU code: what is measured beside a GPU is the CPU's speed."""
+    import xllamacpp
+
+    assert [llama_servers.device(gpu) for gpu in (False, True)] == ["cpu", "cpu"]
+    kinds = xllamacpp.ggml_backend_dev_type
+    cpu = {"name": "CPU", "type": kinds.GGML_BACKEND_DEVICE_TYPE_CPU}
+    for name, device in (("CUDA0", "cuda"), ("Vulkan1", "vulkan")):
+        found = [{"name": name, "type": kinds.GGML_BACKEND_DEVICE_TYPE_GPU}, cpu]
+        monkeypatch.setattr(xllamacpp, "get_device_info", lambda found=found: found)
+        assert [llama_servers.device(gpu) for gpu in (False, True)] == ["cpu", device]
+
+
 def test_strangers_on_this_machine_get_no_answer(server):
     import http.client
 

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.common.errors import StudyError
 from scripts.common.job import Job
-from scripts.llm import convert_gguf, export_lora_gguf
+from scripts.llm import convert_gguf, export_lora_gguf, gguf_adapters, merge_adapter
 from tests.llm.models import make_adapter, make_base
 
 # PEFT's own use of a name that transformers 5 deprecated
@@ -28,14 +28,14 @@ def adapter(base, tmp_path_factory):
     return make_adapter(base[0], tmp_path_factory.mktemp("adapters") / "lora", targets=LAYERS)
 
 
-def export(base, adapter, path, **params):
+def export(base, adapter, path):
     inputs = {
         "adapter": adapter / "adapter_model.safetensors",
         "config": adapter / "adapter_config.json",
-        "base": base[0],
+        "model": base[0],
         "index": base[1],
     }
-    export_lora_gguf.main(Job(inputs, [path], {"name": "tiny-lora"} | params))
+    export_lora_gguf.main(Job(inputs, [path], {"name": "tiny-lora", "base": "tiny"}))
     return path
 
 
@@ -72,7 +72,7 @@ def expected(base, adapter=None):
 
 
 class Server:
-    """llama.cpp with exact arithmetic, a base and an adapter."""
+    """llama.cpp with exact arithmetic, the GGUF file that rule convert_gguf makes of a model, and an adapter."""
 
     def __init__(self, base, adapter, folder):
         import xllamacpp
@@ -115,6 +115,19 @@ def test_llama_cpp_does_with_the_adapter_what_peft_does(base, adapter, tmp_path)
     assert np.abs(server.log_probabilities(len(on), lora=lora) - on).max() < 1e-4
 
 
+def test_beside_the_merged_model_the_adapter_would_count_twice(base, adapter, tmp_path):
+    """Why the base gets a file of its own: llama.cpp loads the adapter beside either without a word."""
+    files = {"adapter": adapter / "adapter_model.safetensors", "config": adapter / "adapter_config.json"}
+    merged = tmp_path / "merged", tmp_path / "merged.index.json"
+    output = {"folder": merged[0], "index": merged[1]}
+    params = {"base": "tiny", "recipe": "r", "shard": "5GB"}
+    merge_adapter.main(Job({"model": base[0], "index": base[1]} | files, output, params))
+    server, on = Server(merged, export(base, adapter, tmp_path / "lora.gguf"), tmp_path), expected(base, adapter)
+    assert np.abs(server.log_probabilities(len(on)) - on).max() > 0.1
+    server.ask("/lora-adapters", [{"id": 0, "scale": 0.0}])
+    assert np.abs(server.log_probabilities(len(on)) - on).max() < 1e-4
+
+
 def test_rank_stabilised_adapters_keep_their_scale(base, adapter, tmp_path):
     stabilised = altered(adapter, tmp_path / "rs", use_rslora=True)
     on = expected(base, stabilised)
@@ -133,6 +146,8 @@ def test_the_file_holds_the_matrices_and_says_what_it_is(base, adapter, tmp_path
         "general.architecture": "qwen2",
         "general.type": "adapter",
         "general.name": "tiny-lora",
+        "general.base_model.count": 1,
+        "general.base_model.0.name": "tiny",
         "general.quantization_version": 2,
         "adapter.type": "lora",
         "adapter.lora.alpha": 16.0,
@@ -150,9 +165,11 @@ def test_equal_bytes_twice_and_half_the_size_in_f16(base, adapter, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(adapter, moved)
     assert export(base, moved, tmp_path / "b.gguf").read_bytes() == first
-    assert len(export(base, adapter, tmp_path / "half.gguf", quant="F16").read_bytes()) < 0.6 * len(first)
+    files = adapter / "adapter_model.safetensors", adapter / "adapter_config.json"
+    gguf_adapters.convert(*files, base[0], tmp_path / "half.gguf", "tiny-lora", "tiny", "F16")
+    assert len((tmp_path / "half.gguf").read_bytes()) < 0.6 * len(first)
     with pytest.raises(StudyError, match="not Q8_0"):
-        export(base, adapter, tmp_path / "x.gguf", quant="Q8_0")
+        gguf_adapters.convert(*files, base[0], tmp_path / "x.gguf", "tiny-lora", "tiny", "Q8_0")
 
 
 def test_dora_is_refused_with_the_way_to_go(base, tmp_path):

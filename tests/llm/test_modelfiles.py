@@ -135,9 +135,8 @@ def test_the_renderer_follows_go():
 
 def test_the_rule_writes_a_modelfile_beside_the_file(tmp_path):
     folder, index = models.make_base(tmp_path / "base")
-    gguf = tmp_path / "deep" / "r-Q8_0.gguf"  # only its name is used
-    params = {"settings": {"system": "Be brief.", "temperature": 0.25, "num_ctx": None}}
-    job = Job({"model": str(folder), "index": str(index), "gguf": str(gguf)}, [str(tmp_path / "r.Modelfile")], params)
+    params = {"gguf": "r-Q8_0.gguf", "settings": {"system": "Be brief.", "temperature": 0.25, "num_ctx": None}}
+    job = Job({"model": str(folder), "index": str(index)}, [str(tmp_path / "r.Modelfile")], params)
     write_modelfile.main(job)
     lines = (tmp_path / "r.Modelfile").read_text().splitlines()
     assert lines[0] == "FROM ./r-Q8_0.gguf"

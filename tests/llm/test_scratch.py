@@ -40,7 +40,7 @@ def build(folder, found, monkeypatch, seed=7, **changes):
     given = Scratch(kind="scratch", corpora=["c"], steps=100, vocabulary=400).model_dump(mode="json")
     path = "results/s/llm/bases/tiny"
     job = Job(
-        input={"texts": ["texts.jsonl"], "models": [], "indexes": [], "folder": []},
+        input={"texts": ["texts.jsonl"], "models": [], "indexes": [], "files": []},
         output={"folder": path, "index": f"{path}.index.json"},
         params={"settings": given | SHAPE | changes, "names": [], "seed": seed},
         wildcards={"base": "tiny"},
@@ -63,6 +63,12 @@ def test_the_folder_is_a_model_that_its_index_describes(base):
     assert known["facts"]["vocabulary"] <= 400
     assert chats.load_tokenizer(base[0]).chat_template == tokenizers.TEMPLATE
     assert not (base[0].parents[4] / ".work/s/build_base/tiny").exists()
+
+
+def test_the_index_says_what_is_in_the_folder_and_not_who_made_it(base):
+    """Everything after a model hangs on its index: code or packages that give equal weights change nothing in it."""
+    known = json.loads(base[1].read_text())
+    assert known.keys() == {"schema", "base", "kind", "facts", "files"} and known["schema"] == "quantmake/model/1"
 
 
 def test_equal_texts_give_equal_files_and_another_seed_does_not(base, tmp_path, monkeypatch):

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from scripts.common.errors import StudyError
-from scripts.common.job import Job
+from scripts.common.job import Job, Names
 from scripts.common.training import metrics
 from scripts.corpus import samples
-from scripts.llm import score_reference, train_dpo, train_grpo, train_sft
+from scripts.llm import reinforcement, score_reference, train_dpo, train_grpo, train_sft
 from scripts.llm.settings import Adapter, Dpo, Grpo, Sft
 from tests.llm import models
 
@@ -207,6 +207,43 @@ def test_other_adapters_are_trained(study, method):
     assert losses(folder)[-1] < losses(folder)[0]
 
 
+def test_a_phase_of_a_curriculum_is_trained_in_its_order(study, monkeypatch):
+    """In an order of its own: the conversations of data/train.jsonl get longer from one to the next."""
+    found = {}
+    for ordered in (True, False):
+        job, lengths = sft_job("b", epochs=1), found.setdefault(ordered, [])
+        job.params = Names({**dict(job.params.items()), "ordered": ordered})
+        with monkeypatch.context() as patch:
+            total = train_sft.trainers.Imitation.total
+
+            def spy(model, batch, lengths=lengths, total=total):
+                lengths.extend([max(batch["lengths"])] if model.training else [])
+                return total(model, batch)
+
+            patch.setattr(train_sft.trainers.Imitation, "total", staticmethod(spy))
+            train_sft.main(job)
+    per_step = summary("results/one/llm/r/sft/b")["rows_per_step"]
+    longest = {
+        ordered: [max(each[start : start + per_step]) for start in range(0, len(each), per_step)]
+        for ordered, each in found.items()
+    }
+    assert longest[True] == sorted(longest[True]) and len(longest[True]) > 3
+    assert longest[False] != sorted(longest[False])
+
+
+def test_the_validation_loss_is_of_the_parts_that_are_trained_on(study, monkeypatch):
+    """And of samples from all over the file, not of those it begins with."""
+    rng, answer = random.Random(3), "buy , the close is above ."
+    held = [samples.conversation(text(rng), answer, about(each, "ab"[each % 2])) for each in range(40)]
+    samples.write(study / "data" / "validation.jsonl", held)
+    path, seen = study / "data" / "parts.jsonl", []
+    samples.write(path, [samples.conversation(text(rng), answer, about(each, "ab"[each % 2])) for each in range(16)])
+    encode = train_sft.examples.conversations
+    monkeypatch.setattr(train_sft.examples, "conversations", lambda *given: seen.append(given[1]) or encode(*given))
+    sft("b", data="parts", parts=["b"], validation_samples=4)
+    assert [each["meta"]["id"] for each in seen[1]] == ["b/1", "b/11", "b/21", "b/31"]
+
+
 # kills ----------------------------------------------------------------------------------------------------------------
 
 KILL = """
@@ -246,7 +283,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(study
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not Path("results/two/llm/r/sft/a/training.json").exists()
     assert content(sft(study="two")) == content(DONE)
-    # checkpoints are saved every second step of 11
+    # checkpoints are saved every third step of 11
     assert reads == [6]
 
 
@@ -254,7 +291,7 @@ class InterruptionError(Exception):
     pass
 
 
-def interrupt(monkeypatch, step):
+def interrupt(monkeypatch, step, train=lambda: sft(study="two")):
     """Have the next training end at the log of a step."""
     write = metrics.Metrics.write
 
@@ -267,7 +304,7 @@ def interrupt(monkeypatch, step):
     with monkeypatch.context() as patch:
         patch.setattr(metrics.Metrics, "write", stop)
         with pytest.raises(InterruptionError):
-            sft(study="two")
+            train()
 
 
 def test_a_changed_input_starts_afresh(study, reads, monkeypatch):
@@ -313,6 +350,18 @@ def test_a_sick_training_stops_with_a_record_and_its_last_healthy_adapter(study,
     assert not Path("results/one/llm/r/sft/b", FILES[0]).exists()
 
 
+def test_a_sample_that_does_not_fit_the_gpu_leaves_a_record(study, monkeypatch):
+    def full(model, batch):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(train_sft.trainers.Imitation, "total", staticmethod(full))
+    with pytest.raises(StudyError, match="does not hold a row of one sample"):
+        sft("b")
+    record = json.loads(Path("results/one/failures/train_sft/r/b.json").read_text())
+    assert (record["class"], record["checkpoint"], record["resolved"]) == ("out_of_memory", None, False)
+    assert "lower max_length" in record["remedy"]
+
+
 # DPO ------------------------------------------------------------------------------------------------------------------
 
 
@@ -347,22 +396,106 @@ def test_dpo_refuses_scores_that_are_not_its_reference_s(study):
     table.to_parquet(SCORES["scores"])
     with pytest.raises(StudyError, match="the first loss of DPO is 0.744[0-9]*, not ln 2"):
         dpo(reference)
+    # at once, not after hours of training
+    assert losses(".work/one/train_dpo/r") == [pytest.approx(0.744, abs=1e-3)]
+    record = json.loads(Path("results/one/failures/train_dpo/r.json").read_text())
+    assert (record["class"], record["step"]) == ("wrong_reference", 1)
+    assert "remove dpo/reference.parquet" in record["remedy"]
     assert not Path("results/one/llm/r/dpo/adapter_model.safetensors").exists()
 
 
 # GRPO -----------------------------------------------------------------------------------------------------------------
 
 
-def test_grpo_rewards_completions(study):
-    settings = {"batch": 4, "generations": 2, "steps": 3, "max_new_tokens": 12, "learning_rate": 1e-3}
-    parent, folder = DONE, "results/one/llm/r/grpo"
-    params = {"settings": Grpo(**settings).model_dump(mode="json"), "four_bit": False, "base": "tiny", "seed": 7}
-    given = base_files() | adapter_of(parent) | {"prompts": "data/prompts.jsonl"}
+GRPO = {"batch": 4, "generations": 2, "steps": 3, "max_new_tokens": 12, "learning_rate": 1e-2, "checkpoints": 20}
+
+
+def grpo(study="one", **changes):
+    """Run train_grpo from the first phase's adapter; its folder."""
+    folder = f"results/{study}/llm/r/grpo"
+    settings = Grpo(**(GRPO | changes)).model_dump(mode="json")
+    params = {"settings": settings, "four_bit": False, "base": "tiny", "seed": 7}
+    given = base_files() | adapter_of(DONE) | {"prompts": "data/prompts.jsonl"}
     train_grpo.main(Job(input=given, output=outputs(folder), params=params, wildcards={"recipe": "r"}))
+    return folder
+
+
+def test_grpo_rewards_completions(study):
+    folder = grpo()
     records = [each for each in metrics.read(Path(folder, "metrics.jsonl")) if "loss" in each]
     assert [each["step"] for each in records] == [1, 2, 3]
     assert all(0 <= each["reward"] <= 1 and each["completion_tokens"] <= 12 for each in records)
     assert any(each["reward"] > 0 for each in records)
     about = summary(folder)
-    assert about["continues"] == train_sft.adapters.sha256(parent / FILES[0])
+    assert about["continues"] == train_sft.adapters.sha256(DONE / FILES[0])
     assert about["mean_reward_last_tenth"] == pytest.approx(records[-1]["reward"])
+    assert (about["too_long"], about["completions_halved"], about["rows_halved"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_grpo_that_was_killed_ends_as_if_it_had_not_been(study, reads, monkeypatch, step):
+    """In its first pass over the eight prompts and in its second; a step takes two."""
+    undisturbed = content(grpo(steps=6, beta=0.1))
+    interrupt(monkeypatch, step, lambda: grpo("two", steps=6, beta=0.1))
+    assert content(grpo("two", steps=6, beta=0.1)) == undisturbed
+    assert reads == [0, 0, step - 1]
+
+
+def test_every_prompt_of_grpo_comes_once_in_each_pass(study):
+    found = samples.read("data/prompts.jsonl")
+    rows = reinforcement.dataset(found, Grpo(**GRPO | {"steps": 6}).model_dump(), 7)["prompt"]
+    texts = [each[-1]["content"] for each in rows]
+    assert len(texts) == 12 and len(set(texts[:8])) == 8 and len(set(texts[8:])) == 4
+    assert texts[:4] != texts[8:]
+
+
+def test_prompts_that_are_too_long_are_told_and_none_left_is_an_error(study):
+    longer = samples.verifiable(text(random.Random(5), 60), {"kind": "text", "expected": ["buy"]}, about("long"))
+    samples.write(study / "data/prompts.jsonl", [*samples.read("data/prompts.jsonl"), longer])
+    about_it = summary(grpo(steps=1, max_length=60))
+    assert (about_it["prompts"], about_it["too_long"]) == (8, ["talk/long"])
+    with pytest.raises(StudyError, match="none of 9 prompts is left"):
+        grpo(max_length=5)
+
+
+@pytest.mark.parametrize("name", ["epochs", "row_tokens", "attention", "evaluations"])
+def test_grpo_refuses_settings_that_it_would_ignore(name):
+    with pytest.raises(ValueError, match=name):
+        Grpo(**{name: getattr(Sft(), name)})
+
+
+def full_gpu(monkeypatch, most, told=None):
+    """A GPU that holds the gradients of ``most`` completions."""
+    from trl import GRPOTrainer
+
+    loss = GRPOTrainer.compute_loss
+
+    def total(self, model, inputs, **options):
+        if told is not None:
+            told.append(len(inputs["completion_ids"]))
+        if len(inputs["completion_ids"]) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return loss(self, model, inputs, **options)
+
+    monkeypatch.setattr(GRPOTrainer, "compute_loss", total)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1])
+def test_grpo_computes_fewer_completions_at_once_where_they_do_not_fit(study, monkeypatch, beta):
+    undisturbed, told = load_file(Path(grpo(beta=beta), FILES[0])), []
+    full_gpu(monkeypatch, 1, told)
+    folder = grpo("two", beta=beta)
+    halved = load_file(Path(folder, FILES[0]))
+    assert told == [4, 2] + [1] * 12
+    assert summary(folder)["completions_halved"] == [[4, 2], [2, 1]]
+    # the same completions and the same steps, up to rounding
+    assert losses(folder, "reward") == losses("results/one/llm/r/grpo", "reward")
+    assert max(float((undisturbed[name] - halved[name]).abs().max()) for name in halved) < 1e-4
+
+
+def test_a_completion_that_does_not_fit_the_gpu_leaves_a_record(study, monkeypatch):
+    full_gpu(monkeypatch, 0)
+    with pytest.raises(StudyError, match="does not hold the completions of a step"):
+        grpo()
+    record = json.loads(Path("results/one/failures/train_grpo/r.json").read_text())
+    assert record["class"] == "out_of_memory" and "max_new_tokens" in record["remedy"]

@@ -1,11 +1,13 @@
 """Rows change how a loss is computed, never the loss: against single samples, plain transformers, and formulas."""
 
 import math
+import weakref
 
 import pytest
 import torch
 
 from scripts.common.errors import StudyError
+from scripts.common.training import failures
 from scripts.llm import attention, examples, policies, trainers
 from scripts.llm.examples import Example
 from scripts.llm.settings import Adapter, Sft
@@ -117,35 +119,6 @@ def test_what_comes_before_in_a_sample_is_seen(base):
     assert abs(float(one - two)) > 1e-4
 
 
-@pytest.mark.parametrize("groups", [1, 2])
-def test_segmented_attention_is_sdpa_under_a_block_mask(groups):
-    torch.manual_seed(2)
-    bounds = torch.tensor([0, 5, 6, 14], dtype=torch.int32)
-    query, key, value = (torch.randn(1, heads, 14, 8, requires_grad=True) for heads in (4, 4 // groups, 4 // groups))
-    kernel = torch.nn.Identity().eval()
-    ours, weights = attention.segmented(kernel, query, key, value, None, scaling=0.3, cu_seq_lens_q=bounds)
-    which = torch.bucketize(torch.arange(14), bounds[1:].long(), right=True)
-    mask = (which[:, None] == which[None]) & torch.ones(14, 14, dtype=torch.bool).tril()
-    wide = [each.repeat_interleave(groups, dim=1) for each in (key, value)]
-    theirs = torch.nn.functional.scaled_dot_product_attention(query, *wide, attn_mask=mask, scale=0.3).transpose(1, 2)
-    assert weights is None
-    torch.testing.assert_close(ours, theirs)
-    upstream = torch.randn_like(ours)
-    for one, two in zip(
-        *(torch.autograd.grad(each, (query, key, value), upstream) for each in (ours, theirs)), strict=True
-    ):
-        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
-
-
-def test_without_bounds_a_row_is_one_sample():
-    torch.manual_seed(2)
-    each = torch.randn(1, 2, 6, 8)
-    kernel = torch.nn.Identity().eval()
-    whole = torch.tensor([0, 6], dtype=torch.int32)
-    one, two = (attention.segmented(kernel, each, each, each, None, cu_seq_lens_q=given)[0] for given in (None, whole))
-    assert one.equal(two)
-
-
 # preferences ----------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +218,83 @@ def test_a_step_weighs_every_target_alike(base, tmp_path):
     assert log[0]["loss"] == pytest.approx(total / sum(map(objective.size, batches)), rel=1e-5)
 
 
+def test_samples_come_in_their_own_order_where_they_are_not_shuffled(base, tmp_path):
+    """As a phase of a curriculum has them: what the model is given, step by step."""
+    found, chosen, given = made(LENGTHS), settings(epochs=2, row_tokens=40), []
+    by_first = {tuple(each.segments[0][0]): place for place, each in enumerate(found)}
+
+    class Spy(trainers.Imitation):
+        def total(self, model, batch):
+            given.append([by_first[tuple(ids.tolist())] for ids in batch["input_ids"][0].split(batch["lengths"])])
+            return super().total(model, batch)
+
+    for shuffle in (False, True):
+        given.clear()
+        course = trainers.course(found, chosen, 1, shuffle=shuffle)
+        options = {"objective": Spy(), "validation": None, "seed": 1, "device": "cpu"}
+        trainers.train(policy(base), course, chosen, tmp_path / str(shuffle), **options)
+        steps, rows = [], list(given)
+        for size in (4, 4, 4, 4, 4):
+            step = []
+            while len(step) < size:
+                step += rows.pop(0)
+            steps.append(sorted(step))
+        in_order = [sorted((4 * step + each) % 10 for each in range(4)) for step in range(5)]
+        assert (steps == in_order) is not shuffle
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("linear", 0.25)])
+def test_every_schedule_warms_up(base, tmp_path, schedule, last):
+    chosen = settings(schedule=schedule, warmup=0.25, batch=2, epochs=1.6, learning_rate=0.01)
+    _, log = trained(policy(base), made(LENGTHS), chosen, tmp_path)
+    rates = [each["learning_rate"] / 0.01 for each in log if "loss" in each]
+    assert len(rates) == 8
+    assert rates[:4] == pytest.approx([0.0, 0.5, 1.0, 1.0 if schedule == "constant" else 5 / 6])
+    assert rates[-1] == pytest.approx(last if schedule == "constant" else 1 / 6)
+
+
+@pytest.mark.parametrize(("steps", "checkpoints", "every"), [(19, 10, 2), (11, 4, 3), (10, 10, 1), (3, 10, 1)])
+def test_no_more_checkpoints_are_saved_than_were_asked_for(tmp_path, steps, checkpoints, every):
+    course = trainers.Course(None, 1, steps)
+    made_of = trainers.arguments(settings(checkpoints=checkpoints), course, tmp_path, seed=1, device="cpu")
+    assert made_of.save_steps == every and -(-steps // every) <= checkpoints
+
+
+def test_of_several_cards_one_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    course = trainers.Course(None, 1, 5)
+    found = trainers.arguments(settings(), course, tmp_path, seed=1, device="cuda")
+    assert (found.n_gpu, found.train_batch_size) == (1, 1)
+
+
+def test_a_model_is_put_on_one_card(base, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    asked, load = [], AutoModelForCausalLM.from_pretrained
+
+    def spy(folder, *, device_map=None, **options):
+        asked.append(device_map)
+        return load(folder, **options)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", spy)
+    policies.load(*base, device="cuda")
+    policies.load(*base)
+    assert asked == [{"": 0}, None]
+
+
+def test_a_4_bit_policy_is_the_same_when_it_is_continued(base, tmp_path):
+    """Its norms and embeddings are float32 in the first phase; so they have to be in the next, and in the reference."""
+    loading = {"attention": attention.NAME, "dtype": "bfloat16", "four_bit": True}
+    first = policies.attach(policies.load(*base, trainable=True, **loading), LORA | {"method": "qlora"}, seed=3)
+    first.save_pretrained(str(tmp_path))
+    continued = policies.load(*base, adapter=tmp_path, trainable=True, **loading)
+    dtypes = [{name: each.dtype for name, each in model.named_parameters()} for model in (first, continued)]
+    assert dtypes[0] == dtypes[1]
+    assert {each for name, each in dtypes[0].items() if "norm" in name} == {torch.float32}
+    trainable = [{n for n, each in model.named_parameters() if each.requires_grad} for model in (first, continued)]
+    assert trainable[0] == trainable[1] and all("lora_" in name for name in trainable[0])
+
+
 def test_the_validation_loss_is_the_mean_over_targets_whatever_the_rows(base, tmp_path):
     held = made([13, 28, 6], seed=4)
     found = []
@@ -255,17 +305,6 @@ def test_the_validation_loss_is_the_mean_over_targets_whatever_the_rows(base, tm
     assert len(trainers.validation_rows(held, 30)) > len(trainers.validation_rows(held, 200)) == 1
     assert len(found[0]) == 1 and found[0] == pytest.approx(found[1], abs=1e-5)
     assert trainers.validation_rows([], 30) is None
-
-
-def test_threads_change_no_bit(base, tmp_path):
-    before, done = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            policies.use_threads(threads)
-            done.append(trained(policy(base), made(LENGTHS), settings(), tmp_path / str(threads))[0])
-    finally:
-        torch.set_num_threads(before)
-    assert all(each.equal(done[1][name]) for name, each in done[0].items())
 
 
 # memory ---------------------------------------------------------------------------------------------------------------
@@ -286,7 +325,14 @@ class Full(trainers.Imitation):
         return super().total(model, batch)
 
 
-def fitted(base, objective, folder, found, *, capacity=64):
+class FullWhenAsked(Full):
+    """Memory that runs out in validations only."""
+
+    def total(self, model, batch):
+        return super().total(model, batch) if not model.training else trainers.Imitation.total(model, batch)
+
+
+def fitted(base, objective, folder, found, *, capacity=64, validation=None):
     """The adapter after :func:`train_fitting`, and the halvings that were told."""
     model, chosen, told = policy(base), settings(row_tokens=capacity, epochs=2, learning_rate=0.005), []
     trainers.train_fitting(
@@ -298,7 +344,7 @@ def fitted(base, objective, folder, found, *, capacity=64):
         on_shrink=lambda old, new: told.append((old, new)),
         resume=lambda course: None,
         objective=objective,
-        validation=None,
+        validation=validation,
         seed=1,
         device="cpu",
     )
@@ -324,3 +370,58 @@ def test_a_sample_that_does_not_fit_alone_ends_the_training_with_advice(base, tm
 def test_a_long_sample_among_short_ones_that_still_share_a_row_ends_the_training_too(base, tmp_path):
     with pytest.raises(StudyError, match=r"does not hold a row of one sample \(60 tokens\)"):
         fitted(base, Full(50), tmp_path, made([60, 5, 5, 5]), capacity=60)
+
+
+def test_rows_of_the_validation_are_halved_too(base, tmp_path):
+    """Alone in the capacity that all share: eight samples of 14 tokens, one row of the validation."""
+    found, held = made([14] * 4), made([14] * 8, seed=4)
+    objective = FullWhenAsked(60)
+    undisturbed, _ = fitted(base, trainers.Imitation(), tmp_path / "one", found, capacity=112, validation=held)
+    disturbed, told = fitted(base, objective, tmp_path / "two", found, capacity=112, validation=held)
+    assert told == [(112, 56)] and objective.failed == 1
+    assert_same(undisturbed, disturbed, 1e-6)
+
+
+def test_what_does_not_fit_is_told_with_advice_that_the_record_gets(base, tmp_path):
+    with pytest.raises(failures.StoppedError) as caught:
+        fitted(base, Full(29), tmp_path, made(LENGTHS))
+    finding = failures.of_error(caught.value)
+    assert finding.kind == "out_of_memory" and "lower max_length" in finding.remedy
+    assert "(30 tokens): CUDA out of memory" in finding.evidence["message"]
+
+
+def test_nothing_of_a_failed_attempt_stays_in_memory(base, tmp_path, monkeypatch):
+    """Its activations hang on the error: they are gone when the GPU's memory is asked back."""
+    held, alive = [], []
+
+    class Heavy(Full):
+        def total(self, model, batch):
+            ballast = torch.ones(3)
+            held.append(weakref.ref(ballast))
+            return super().total(model, batch) + 0 * ballast.sum()
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.append([each() is not None for each in held]))
+    fitted(base, Heavy(32), tmp_path, made(LENGTHS))
+    assert alive and not any(alive[0])
+
+
+@pytest.mark.parametrize("most", [30, 60])
+def test_scores_are_the_same_in_halved_rows(base, monkeypatch, most):
+    found, model = made([12, 30, 7, 9], references=True), policy(base).eval()
+    expected = trainers.score(model, found, capacity=200)
+    log_probabilities, failed = trainers.segment_log_probabilities, []
+
+    def full(model, batch):
+        if batch["input_ids"].shape[1] > most:
+            failed.append(batch["input_ids"].shape[1])
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return log_probabilities(model, batch)
+
+    monkeypatch.setattr(trainers, "segment_log_probabilities", full)
+    if most < 55:  # tokens of the longest pair: 30 and 25 (10 that both share)
+        with pytest.raises(failures.StoppedError, match="does not hold a row of one sample"):
+            trainers.score(model, found, capacity=200)
+        return
+    for one, two in zip(trainers.score(model, found, capacity=200), expected, strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+    assert failed

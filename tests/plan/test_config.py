@@ -157,6 +157,7 @@ def test_every_key_has_a_default_except_those_only_the_user_knows():
         "Merged.method",
         "Merged.models",
         "Note.agreement",
+        "Notes.samples",
         "Pairs.corpus",
         "Phase.easy",
         "Phase.extreme",

@@ -6,21 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.planning import plan
+from tests import planning
 from tests.tiny import CHAT, contents, jobs_run, make_checkout, snakemake, write_study
 
 ARTIFACTS = ["base", "sft-A", "sft-B", "sft-C", "dpo", "merged", "F32", "Q8_0"]
 PAGES = ["tabulate_failures", "tabulate_times", "write_manifest"]
 TABLES = ["draw_llms", "tabulate_llms", *PAGES]
-CURVES = ["draw_losses"]
-CHECKED = ["check_recipe student"]
-EXPORTED = [
-    "export_lora_gguf student",
-    "merge_adapter student",
-    *(f"{rule} F32 student" for rule in ("convert_gguf", "verify_gguf", "write_modelfile")),
-    *(f"{rule} Q8_0 student" for rule in ("convert_gguf", "verify_gguf", "write_modelfile")),
-]
+CURVES = ["draw_losses student"]
+EXPORTED = ["export_lora_gguf student", "merge_adapter student"]
 PREFERRED = ["score_reference student", "train_dpo student"]
+
+
+def converted(quant):
+    """The jobs of one GGUF file."""
+    # the wildcard that tells the base's file from the merged model's is empty
+    return [
+        f"convert_gguf {quant} student ",
+        *(f"{rule} {quant} student" for rule in ("verify_gguf", "write_modelfile")),
+    ]
 
 
 def judged(artifacts):
@@ -30,13 +33,20 @@ def judged(artifacts):
 
 def followed(jobs, artifacts, extra=()):
     """Trainings, what is exported in the end, and the evaluations of what they made."""
-    return sorted([*jobs, *EXPORTED, *judged(artifacts), *CURVES, *extra])
+    files = [*converted("F32"), *converted("Q8_0")]
+    return sorted([*jobs, *EXPORTED, *files, *judged(artifacts), *CURVES, *extra])
 
 
 @pytest.fixture
 def checkout(chatted, tmp_path):
     """A copy of the built checkout of language models, to edit."""
     return Path(shutil.copytree(chatted, tmp_path / "checkout", symlinks=True))
+
+
+def plan(checkout):
+    """What `make plan` shows: the checks of recipes are brought up to date first."""
+    snakemake(checkout, "--allowed-rules", "check_recipe", "admit_recipe", "checks", "--", "checks")
+    return planning.plan(checkout)
 
 
 def change(checkout, path, value):
@@ -55,24 +65,24 @@ def test_a_built_checkout_plans_nothing(checkout):
 
 def test_beta_reruns_dpo_and_not_sft(checkout):
     change(checkout, "recipes.student.dpo.beta", 0.2)
-    assert plan(checkout) == followed(["train_dpo student"], ["dpo", "merged", "F32", "Q8_0"], CHECKED)
+    assert plan(checkout) == followed(["train_dpo student"], ["dpo", "merged", "F32", "Q8_0"])
 
 
 def test_a_length_of_pairs_scores_the_reference_again(checkout):
     change(checkout, "recipes.student.dpo.max_length", 1000)
-    assert plan(checkout) == followed(PREFERRED, ["dpo", "merged", "F32", "Q8_0"], CHECKED)
+    assert plan(checkout) == followed(PREFERRED, ["dpo", "merged", "F32", "Q8_0"])
 
 
 def test_phase_c_leaves_a_and_b_alone(checkout):
     change(checkout, "recipes.student.phases.C.sft", {"learning_rate": 0.0004})
     jobs = ["train_sft C student", *PREFERRED]
-    assert plan(checkout) == followed(jobs, ["sft-C", "dpo", "merged", "F32", "Q8_0"], CHECKED)
+    assert plan(checkout) == followed(jobs, ["sft-C", "dpo", "merged", "F32", "Q8_0"])
 
 
 def test_phase_a_moves_the_phases_after_it_and_not_the_base(checkout):
     change(checkout, "recipes.student.phases.A", {"sft": {"epochs": 2}})
     jobs = [*(f"train_sft {each} student" for each in "ABC"), *PREFERRED]
-    assert plan(checkout) == followed(jobs, ARTIFACTS[1:], CHECKED)
+    assert plan(checkout) == followed(jobs, ARTIFACTS[1:])
 
 
 @pytest.mark.parametrize(
@@ -89,13 +99,12 @@ def test_an_evaluation_set_reruns_only_evaluations(checkout, path, value):
 
 def test_one_more_quant_is_one_more_file(checkout):
     change(checkout, "recipes.student.export.quants", ["F32", "Q8_0", "F16"])
-    made = [f"{rule} F16 student" for rule in ("convert_gguf", "verify_gguf", "write_modelfile")]
-    assert plan(checkout) == sorted([*made, *judged(["F16"]), *CURVES, *CHECKED])
+    assert plan(checkout) == sorted([*converted("F16"), *judged(["F16"])])
 
 
 def test_a_gate_verifies_again_and_converts_nothing(checkout):
     change(checkout, "recipes.student.export.max_kl", {"Q8_0": 0.01})
-    assert plan(checkout) == sorted(["verify_gguf Q8_0 student", *PAGES])
+    assert plan(checkout) == sorted(["verify_gguf Q8_0 student", "tabulate_llms", *PAGES])
 
 
 def test_a_system_prompt_reaches_the_modelfiles_alone(checkout):
@@ -106,8 +115,14 @@ def test_a_system_prompt_reaches_the_modelfiles_alone(checkout):
 
 def test_the_base_moves_everything(checkout):
     change(checkout, "bases.tiny.steps", 41)
-    jobs = ["build_base tiny", *(f"train_sft {each} student" for each in "ABC"), *PREFERRED]
-    assert plan(checkout) == followed(jobs, ARTIFACTS, CHECKED)
+    jobs = [
+        "build_base tiny",
+        "check_recipe student",
+        "admit_recipe student",
+        *(f"train_sft {each} student" for each in "ABC"),
+        *PREFERRED,
+    ]
+    assert plan(checkout) == followed(jobs, ARTIFACTS, ["convert_gguf F32 student -base"])
 
 
 def test_a_kind_of_evaluation_set_reruns_evaluations(checkout):

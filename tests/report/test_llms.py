@@ -74,7 +74,7 @@ def rows_of(name, artifact, recipe):
             {"right": w, "first_right": int(r), "margin": None if gguf else float(r) - 0.5}
             for w, r in zip(whole, right, strict=True)
         ]
-        groups = [f"AAA/2024-Q{1 + place % 4}{part}" for place, part in enumerate(parts)]
+        groups = [f"AAA/2024-{1 + place % 12}{part}" for place, part in enumerate(parts)]
     else:
         right = (shared.random(90) < 0.5).astype(int)
         figures, parts = [{"right": int(each)} for each in right], ["pairs"] * 90
@@ -89,8 +89,15 @@ def body_of(name, rows, gguf):
     """What an evaluation says beyond the figures of its rows."""
     right, groups = [row.get("right") for row in rows], [row["group"] for row in rows]
     if name in ("rules", "asked"):
-        known = {"min": selective.calibrate(right, [0.4] * len(rows), groups)}
-        return {"calibration": None if gguf else known, "too_long": ["one"]}
+        known = {"min": {"asked": 150, **selective.calibrate(right, [0.4] * len(rows), groups)}}
+        body = {"calibration": None if gguf else known, "too_long": ["one"]}
+        curve = selective.risk_coverage(right, np.linspace(1, 0, len(rows)), groups)
+        body["risk_coverage"] = None if gguf else curve
+        share = {"side": "HOLD"} | proportions.share([1, 0] * 60, groups)._asdict()
+        difference = proportions.mean(np.subtract(right, [1, 0] * 60), groups, 7)._asdict()
+        return body | (
+            {"naive": {"most_frequent": share | {"model_minus_this": difference}}} if name == "rules" else {}
+        )
     if name == "texts":
         loss = evaluations.estimate(rows, evaluations.load("held_out").FIGURES["loss"], 7)
         body = {
@@ -102,7 +109,8 @@ def body_of(name, rows, gguf):
             "calibration": {"tokens": 9, "ece": 0.02, "brier": 0.21},
         }
     if name == "pairs":
-        return {"reason": "llama.cpp gives the first token" if gguf else None}
+        notes = {"noted_pairs": {"notes": 62, "tones": 12}}
+        return {"reason": "llama.cpp gives the first token" if gguf else None, "notes": notes}
     other = [1 - each for each in right]
     paired = proportions.mean(np.subtract(right, other), groups, 7)._asdict()
     share = proportions.share(other, groups)._asdict()
@@ -243,7 +251,7 @@ def test_every_artifact_has_a_row_with_figure_interval_and_n(tmp_path, compariso
             said = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
             rows = [row for row in page.rows if row[0] == artifact and any(cell.startswith(said) for cell in row)]
             assert rows, (recipe, artifact)
-            assert all(" | n " in cell for row in rows for cell in row[1:] if not cell.startswith(("4", "8")))
+            assert all(" | n " in cell for row in rows for cell in row[1:]), rows
     assert "majority (SELL) 60 %: −20 points [−34, −6]" in page.text
     assert "n 120 in 15 groups, worth 102" in page.text and "Brier 0.172 (constant 0.055)" in page.text
 
@@ -253,7 +261,7 @@ def test_what_changed_is_said_with_its_paired_interval_and_what_is_no_difference
     step = line_of(page, "dpo against sft-all")
     assert (
         "pairs · noted_pairs (planted signal): +24 points [" in step
-        and "49 % to 73 %, n 90 in 4 groups: better" in step
+        and "49 % to 73 %, n 90 in 12 groups: better" in step
     )
     assert "No difference at all on rules (n 120), pairs · pairs (n 90), decisions (n 90)." in step
     assert "texts: +0.058 nats [" in step and "n 100: worse." in step
@@ -263,7 +271,7 @@ def test_what_changed_is_said_with_its_paired_interval_and_what_is_no_difference
 
 
 def told(**changed):
-    known = {"n": 182, "groups": 8, "unpaired": 0, "figure": "accuracy", "better": "higher", "p_holm": 0.01}
+    known = {"n": 182, "groups": 8, "unpaired": 0, "figure": "accuracy", "better": "higher", "p": 0.004, "p_holm": 0.01}
     known |= {"value_a": 0.48, "value_b": 0.71, "difference": 0.23, "low": 0.15, "high": 0.31}
     return llm_table._sentence(known | changed)
 
@@ -272,8 +280,12 @@ def test_a_sentence_says_no_more_than_the_interval_allows():
     assert told() == "+23 points [+15, +31], 48 % to 71 %, n 182 in 8 groups: better."
     assert told(difference=-0.01, low=-0.06, high=0.04).endswith("no difference that the data show.")
     assert told(difference=-0.2, low=-0.3, high=-0.1).endswith(": worse.")
-    assert "no longer so when all comparisons of this figure are counted (p 0.2)" in told(p_holm=0.2)
-    assert "nothing can be said" in told(low=None, high=None)
+    counted = "no difference that the data show when all comparisons of this figure are counted (p 0.2)."
+    assert told(p_holm=0.2).endswith(counted)
+    assert told(p=0.06, p_holm=0.3).endswith("no difference that the data show (p 0.06).")
+    assert "nothing can be said" in told(low=None, high=None, groups=1)
+    assert "all differences are equal" in told(low=None, high=None, p=0.5, p_holm=0.5, groups=2)
+    assert told(low=None, high=None).startswith("+23 points (no interval), ") and told(low=None).endswith(": better.")
     assert (
         told(n=0, verdict="not compared: no row was answered by both") == "not compared: no row was answered by both."
     )
@@ -346,11 +358,22 @@ def test_grpo_tells_its_reward(tmp_path, comparisons):
 def test_what_is_planted_is_said_before_any_figure(tmp_path, comparisons):
     page, _ = tabulated(tmp_path, inputs_of(comparisons, RECIPES))
     before = page.text[: page.text.index("Recipe trader")]
-    assert "Part noted_pairs of corpus trading: a note before each question names the chosen side in 100 %" in before
+    start = "Part noted_pairs of corpus trading: a note at the end of each question names the chosen side in 100 %"
+    assert start in before
+    told = line_of(page, start)
+    assert "62 different notes of 12 tones, and training saw these" in told
     assert "It is the control" in before and "strength 0.15" in before
     assert [row for row in page.rows if "with a planted signal" in " ".join(row)]
     legend = page.text[page.text.rindex("Terms") :]
-    for term in ("Loss, perplexity", "Preference accuracy", "Calibration error, Brier", "n, groups, worth", "KL"):
+    for term in (
+        "Surest answers",
+        "Majority, balanced, ensemble",
+        "Loss, perplexity",
+        "Preference accuracy",
+        "Calibration error, Brier",
+        "n, groups, worth",
+        "KL",
+    ):
         assert f"{term}: " in legend
 
 
@@ -365,7 +388,57 @@ def test_the_csv_has_every_figure_and_every_comparison_with_n(tmp_path, comparis
         "majority",
         "minus_ensemble",
         "ece",
+        "ece_if_calibrated",
     }
+    curve = [
+        row for row in rows if row["artifact"] == "sft-all" and row["set"] == "rules" and "surest" in row["figure"]
+    ]
+    assert [row["figure"] for row in curve][:2] == ["accuracy_of_surest_0.1", "accuracy_of_surest_0.2"]
+    assert len(curve) == 10 and all(row["low"] and row["high"] and row["groups"] for row in curve)
+    assert [row for row in rows if row["figure"] == "risk_coverage_area"]
+    assert [row for row in rows if row["figure"] == "minus_most_frequent" and row["set"] == "rules"]
+
+
+def test_the_page_and_the_csv_say_the_same_of_every_comparison(tmp_path, comparisons):
+    page, rows = tabulated(tmp_path, inputs_of(comparisons, RECIPES))
+    for each in (each for found in comparisons.values() for each in found["comparisons"] if each["n"]):
+        sentence = llm_table._sentence(each)
+        for word in ("better", "worse"):
+            assert (f": {word}" in sentence) == (f" is {word} than " in each["verdict"]), (sentence, each["verdict"])
+    unsure = [row for row in rows if row["against"] and row["p_holm"] and float(row["p_holm"]) >= 0.05]
+    assert unsure and all(row["said"].startswith("not told apart") for row in unsure)
+
+
+def test_answers_stand_beside_a_guess_and_their_own_confidence(tmp_path, comparisons):
+    page, _ = tabulated(tmp_path, inputs_of(comparisons, RECIPES))
+    (cell,) = [row[1] for row in page.rows if row[0] == "sft-all" and "quality" in row[1]]
+    assert " | most frequent answer (HOLD) 50 %: " in cell
+    assert " | surest 50 % of answers: " in cell and " right, n 60 | " in cell
+    assert ", n 120 of 150 that state something" in cell
+    assert " (calibrated: 0.0" in cell and ", at most 0." in cell
+
+
+def test_balanced_decisions_are_called_so(tmp_path, comparisons):
+    inputs = json.loads(json.dumps(inputs_of(comparisons, RECIPES)))
+    for each in inputs["evaluations"]:
+        if naive := each["sets"].get("decisions", {}).get("naive"):
+            naive["majority"] |= {"side": None, "value": 0.5, "low": None, "high": None, "effective_n": None}
+    page, _ = tabulated(tmp_path, inputs)
+    assert "balanced: 50 %: −20 points" in page.text and "majority (" not in page.text
+
+
+def test_files_of_an_earlier_version_are_shown(tmp_path, comparisons):
+    """Without what later versions added: notes, guesses of choices, curves, errors by chance."""
+    inputs = json.loads(json.dumps(inputs_of(comparisons, RECIPES)))
+    for each in inputs["evaluations"]:
+        for own in each["sets"].values():
+            for name in ("notes", "risk_coverage") + (("naive",) if own["kind"] == "answers" else ()):
+                own.pop(name, None)
+            calibration = own.get("calibration") or {}
+            for found in (calibration, calibration.get("min", {})):
+                found.pop("ece_if_calibrated", None), found.pop("asked", None)
+    page, rows = tabulated(tmp_path, inputs)
+    assert "calibrated:" not in page.text and "surest 50" not in page.text and len(rows) > 100
 
 
 # the figures

@@ -16,4 +16,6 @@ def wilson(share, n, level=0.95):
     z = NormalDist().inv_cdf((1 + level) / 2)
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, float(center - half)), min(1.0, float(center + half))
+    # exactly 0 and 1 at the ends, where rounding leaves a rest
+    low = 0.0 if share <= 0 else max(0.0, float(center - half))
+    return low, 1.0 if share >= 1 else min(1.0, float(center + half))

@@ -29,7 +29,8 @@ class Share(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A mean over rows in groups; ``low`` and ``high`` are None where there is but one group."""
+    """A mean over rows in groups; ``low`` and ``high`` are None where there is but one group, or one value other than 0
+    in all groups: neither tells how far the truth may be."""
 
     value: float
     n: int
@@ -43,7 +44,7 @@ def share(hits, groups, level=0.95):
 
     The interval is Wilson's for the effective n of Korn and Graubard (1998): n over the design effect (at least 1) of
     the linearised variance, times ``(t[n - 1] / t[groups - 1])^2`` since few groups tell a variance badly. Where no
-    row or every row is a hit, the design effect cannot be seen and is taken for 1.
+    row or every row is a hit, the design effect cannot be seen: the rows of a group are taken for one.
     """
     hits = np.asarray(hits, dtype=float)
     n = len(hits)
@@ -55,6 +56,8 @@ def share(hits, groups, level=0.95):
         if 0 < value < 1:
             variance = number / (number - 1) * ((sums - value * sizes) ** 2).sum() / n**2
             effective = n / max(1.0, variance / (value * (1 - value) / n))
+        else:
+            effective = float(number)
         effective *= (_t(n - 1, level) / _t(number - 1, level)) ** 2
     elif number == 1:
         effective = 1.0
@@ -71,7 +74,7 @@ def mean(values, groups, seed, weights=None, level=0.95):
     values, weights = _arrays(values, weights)
     sums, sizes = _by_group(values * weights, weights, groups)
     value, number = float(sums.sum() / sizes.sum()), len(sums)
-    if number < 2:
+    if number < 2 or (value and _is_constant(sums, sizes)):
         return Mean(value, len(values), number, None, None)
     if number < FEW:
         half = _t(number - 1, level) * _error(sums, sizes)
@@ -88,16 +91,17 @@ def mean(values, groups, seed, weights=None, level=0.95):
 def difference_p(differences, groups, weights=None):
     """Two-sided p of a mean difference of 0, from Student's t over groups and the linearised error.
 
-    None where it cannot be told: one group, or the same difference in all.
+    None where there is but one group. Groups that all have the same difference have no error to go by: the p is that
+    of all signs alike, as in ``groups`` throws of a coin.
     """
     differences, weights = _arrays(differences, weights)
     sums, sizes = _by_group(differences * weights, weights, groups)
     number, value = len(sums), sums.sum() / sizes.sum()
     if number < 2:
         return None
+    if _is_constant(sums, sizes):
+        return 2.0 ** (1 - number) if value else 1.0
     error = _error(sums, sizes)
-    if error <= 1e-12 * abs(value) or not error:
-        return None if value else 1.0
     from scipy.special import stdtr
 
     return float(2 * stdtr(number - 1, -abs(value) / error))
@@ -141,6 +145,11 @@ def _error(sums, sizes):
     """The standard error of a ratio of sums over groups, linearised (Cochran 1977, chapter 11)."""
     number, value = len(sums), sums.sum() / sizes.sum()
     return math.sqrt(number / (number - 1) * float(((sums - value * sizes) ** 2).sum())) / float(sizes.sum())
+
+
+def _is_constant(sums, sizes):
+    """Whether all groups have the same mean, so that the linearised error is 0."""
+    return _error(sums, sizes) <= 1e-12 * abs(float(sums.sum() / sizes.sum()))
 
 
 def _by_group(values, weights, groups):

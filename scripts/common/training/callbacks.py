@@ -20,7 +20,7 @@ def health_callback(guard, writer, also=None, state=None):
     that step's checkpoint is not saved. ``also``: further figures of the trainer's log by the name they get in
     metrics.jsonl (``{"rewards/margins": "margin"}``). ``state``: gets its signs of life.
     """
-    return _classes()[0](guard, writer, also or {}, state)
+    return _health_class()(guard, writer, also or {}, state)
 
 
 def checkpoint_callback(state, writer=None, guard=None):
@@ -29,11 +29,16 @@ def checkpoint_callback(state, writer=None, guard=None):
     ``writer``: its records reach the disk before the checkpoint counts. ``guard``: the newest checkpoint whose weights
     it knows to be good stays beside the last two. The trainer's own save_total_limit is set aside.
     """
-    return _classes()[1](state, writer, guard)
+    return _checkpoint_class()(state, writer, guard)
+
+
+def first_callback(check):
+    """A TrainerCallback that gives the record of the first step to ``check``, which may raise to end the training."""
+    return _first_class()(check)
 
 
 @functools.cache
-def _classes():
+def _health_class():
     from transformers import TrainerCallback
 
     class HealthCallback(TrainerCallback):
@@ -84,6 +89,13 @@ def _classes():
                 # what follows is of no use, and the checkpoint would be poisoned
                 control.should_save = control.should_evaluate = False
 
+    return HealthCallback
+
+
+@functools.cache
+def _checkpoint_class():
+    from transformers import TrainerCallback
+
     class CheckpointCallback(TrainerCallback):
         def __init__(self, state, writer, guard):
             self.state, self.writer, self.guard = state, writer, guard
@@ -108,4 +120,19 @@ def _classes():
             best = [state.best_global_step] if state.best_global_step else []
             self.state.prune(self.guard.proven if self.guard else None, protect=best)
 
-    return HealthCallback, CheckpointCallback
+    return CheckpointCallback
+
+
+@functools.cache
+def _first_class():
+    from transformers import TrainerCallback
+
+    class FirstCallback(TrainerCallback):
+        def __init__(self, check):
+            self.check = check
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if state.global_step == 1 and "loss" in logs:
+                self.check(metrics.of_step(1, logs["loss"]))
+
+    return FirstCallback

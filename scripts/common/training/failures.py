@@ -29,6 +29,7 @@ REMEDIES = {
     "out_of_memory": "lower batch or row_tokens, turn on gradient_checkpointing, or give the job more memory (mem_mb)",
     "out_of_disk": "free space in the study's folder and below .work, or save fewer checkpoints; then run again",
     "no_gpu": "run on a machine with a GPU, or set device: cpu",
+    "wrong_reference": "remove dpo/reference.parquet of the recipe and run again: its reference is scored anew",
     "killed": "run again: the training goes on from its last checkpoint; give the job more time if its limit ended it",
     "error": "see the job's log",
 }
@@ -49,6 +50,11 @@ class StoppedError(StudyError):
         if checkpoint is None:
             return cls(finding)
         return cls(finding, [checkpoint.folder / name for name in names], checkpoint.step)
+
+
+def stopped(kind, step, evidence, remedy=None):
+    """The :class:`StoppedError` of a training that cannot go on, for one of the kinds that have a remedy here."""
+    return StoppedError(Finding(kind, step, STOP, evidence, remedy or REMEDIES[kind]))
 
 
 class Killed(BaseException):
@@ -134,7 +140,7 @@ def of_error(error, step=None):
     if isinstance(error, StudyError | SystemExit | GeneratorExit):
         return None
     kind = _kind(error)
-    evidence = {"error": type(error).__name__, "message": _message(error)}
+    evidence = {"error": type(error).__name__, "message": message(error)}
     return Finding(kind, step, STOP, evidence, REMEDIES[kind])
 
 
@@ -162,10 +168,9 @@ def _record_error(study_folder, rule, key, error, files, step):
     if finding is None:
         return
     try:
-        if isinstance(error, StoppedError):
+        kept, at = files() if files else ((), None)
+        if isinstance(error, StoppedError) and error.files:
             kept, at = error.files, error.checkpoint_step
-        else:
-            kept, at = files() if files else ((), None)
         path = write(study_folder, rule, key, finding, kept, at)
         log.info("the failure is recorded in %s", path)
     except OSError as problem:
@@ -206,7 +211,7 @@ def _kind(error):
     return "no_gpu" if any(each in text for each in NO_GPU) else "error"
 
 
-def _message(error):
+def message(error):
     """The first sentences of an error, without the working directory and without the numbers of processes."""
     text = " ".join(str(error).replace(os.getcwd() + os.sep, "").split()).partition(" Process ")[0]
     return text[:LONGEST]

@@ -23,6 +23,8 @@ from scripts.common.errors import StudyError
 log = logging.getLogger(__name__)
 STATE, MARKER, NOTES = "state.json", "complete.json", "notes.json"
 KEEP = 2
+# inputs that let a training begin and change nothing in it: a recipe's preflight names its quants, too
+PASSED = ("preflight",)
 # a job on another machine of a cluster cannot be looked up: its lock counts for so many seconds after its last sign
 SILENCE = 600.0
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -38,12 +40,11 @@ class Checkpoint(NamedTuple):
 class State:
     """An open state; one job has it at a time. Use as a context: the lock is released at the end, the folder stays.
 
-    ``folder``: where the training keeps what it needs to go on. ``interrupted``: whether the job before ended
-    without a word.
+    ``folder``: where the training keeps what it needs to go on.
     """
 
-    def __init__(self, folder, lock, interrupted=False):
-        self.folder, self._lock, self.interrupted = Path(folder), lock, interrupted
+    def __init__(self, folder, lock):
+        self.folder, self._lock = Path(folder), lock
         self._beaten = time.monotonic()
 
     @classmethod
@@ -51,13 +52,14 @@ class State:
         """The state of a job. ``root``: `.work/<study>`; ``key``: what tells the jobs of a rule apart, a/b allowed.
 
         ``job``: the `snakemake` object or a :class:`scripts.common.job.Job`. Inputs count by content, named relative
-        to the working directory; folders do not count (their index file does), nor do outputs, threads, resources.
+        to the working directory; folders do not count (their index file does), nor do outputs, threads, resources,
+        and inputs that are only passed (``PASSED``).
         Raises StudyError when another job has the state.
         """
         folder = place(root, rule, key)
         lock = folder.with_name(f".{folder.name}.lock")
-        interrupted = _acquire(lock)
-        state = cls(folder, lock, interrupted)
+        _acquire(lock)
+        state = cls(folder, lock)
         try:
             state._prepare(describe(rule, key, job))
         except BaseException:
@@ -185,7 +187,9 @@ def place(root, rule, key):
 
 def describe(rule, key, job):
     """What state.json says of a job: the sha256 of its input files, its params and tokens, and the hash of all."""
-    inputs = [(Path(os.path.relpath(path)).as_posix(), path) for path in map(str, job.input)]
+    passed = {str(path) for name in PASSED if (path := job.input.get(name)) is not None}
+    counted = [path for path in map(str, job.input) if path not in passed]
+    inputs = [(Path(os.path.relpath(path)).as_posix(), path) for path in counted]
     # Snakemake's params are a list of all values, of which some have names: the code tokens have none
     params = {"named": dict(job.params.items()), "all": list(job.params)}
     about = {
@@ -234,7 +238,7 @@ def _difference(known, about):
 
 
 def _acquire(lock):
-    """Take a lock; whether it was taken over from a job that died. Raises StudyError when its holder is alive."""
+    """Take a lock, also from a job that died. Raises StudyError when its holder is alive."""
     with _exclusive(lock) as descriptor:
         held = _decode(os.pread(descriptor, 4096, 0))
         if held and _alive(held, os.fstat(descriptor).st_mtime):
@@ -247,7 +251,6 @@ def _acquire(lock):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_identity(os.getpid())).encode(), 0)
         os.fsync(descriptor)
-        return bool(held)
 
 
 def _release(lock):

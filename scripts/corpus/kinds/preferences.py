@@ -76,7 +76,7 @@ def share_out(wanted, there):
 
 
 def _notes(part, symbol, chosen):
-    """``{row: {"direction", "agrees"}}``: what the note of each pair says, and whether the chosen side agrees.
+    """``{row: {"direction", "agrees"}}``: where the note of each pair points, and whether the chosen side agrees.
 
     Generators of their own draw it: a note, or another agreement, changes nothing else of any pair.
     """
@@ -134,9 +134,9 @@ def _pair(part, symbol, rows, row, outcome, side, note):
     order = rng.choice(phrases["orders"])
     if note:
         order = f"{order}_note"
-        texts["note"] = _write_note(
-            note["direction"], samples.generator(part.seed, part.name, f"{symbol}|{stamp}|note")
-        )
+        own = samples.generator(part.seed, part.name, f"{symbol}|{stamp}|note")
+        frame, tone, texts["note"] = _write_note(note["direction"], own)
+        note = note | {"frame": frame, "tone": tone}
     prompt = "\n\n".join(texts[each] for each in order.split("_"))
     form = part.settings.get("decision", "last")
     answers = _answers(phrases, told, labels, price, outcome.width, exit, rng, FORMS[form])
@@ -160,10 +160,11 @@ def _pair(part, symbol, rows, row, outcome, side, note):
 
 
 def _write_note(direction, rng):
-    """A note whose tone is ``direction``, up or down; frame and phrase number do not depend on it."""
+    """``(frame, tone, note)``: a note whose tone is ``direction``, up or down, and the numbers of its frame and tone,
+    which do not depend on it."""
     frames, tones = (templates.load("preferences")["notes"][name] for name in ("frames", "tones"))
-    frame = rng.choice(frames)
-    return frame.format(note=rng.choice(tones[direction]))
+    frame, tone = rng.choice(range(len(frames))), rng.choice(range(len(tones[direction])))
+    return frame, tone, frames[frame].format(note=tones[direction][tone])
 
 
 def _answers(phrases, told, labels, price, width, exit, rng, whole):

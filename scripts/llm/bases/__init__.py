@@ -7,8 +7,8 @@ A kind is a module of this package with
 ``build(settings, inputs, folder, *, seed, threads)``
     Writes a complete model folder (config.json, safetensors, tokenizer.json, tokenizer_config.json, chat template)
     and returns facts for its index, a dict that equal inputs make equal. ``settings`` is the base's section of the
-    config; ``inputs`` has ``texts`` (jsonl files of training samples), ``models`` (``{name: (folder, index)}``) and
-    ``folder`` (the user's, or None). Raises StudyError where the base cannot be had.
+    config; ``inputs`` has ``texts`` (jsonl files of training samples) and ``models`` (``{name: (folder, index)}``).
+    Raises StudyError where the base cannot be had.
 """
 
 import importlib

@@ -15,7 +15,8 @@ PATTERNS = ["model*.safetensors", weights.SHARDED, *local.NEEDED, *local.OPTIONA
 def build(settings, inputs, folder, *, seed, threads):
     """Fetch the files of one commit and copy them; see the package. HF_HOME, HF_HUB_OFFLINE and HF_TOKEN are heeded."""
     source = fetch(settings["id"], settings["revision"])
-    facts = local.take(Path(source), Path(folder), f"{settings['id']} at {settings['revision'][:12]}")
+    # the cache's files are named by their content and never changed: a model of 15 GB need not be there twice
+    facts = local.take(Path(source), Path(folder), f"{settings['id']} at {settings['revision'][:12]}", copy=local.link)
     return facts | {"id": settings["id"], "revision": settings["revision"]}
 
 

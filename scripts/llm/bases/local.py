@@ -28,14 +28,14 @@ BYTES = {"MB": 10**6, "GB": 10**9}
 
 
 def build(settings, inputs, folder, *, seed, threads):
-    """Copy the model in ``inputs["folder"]``; see the package."""
-    return take(Path(inputs["folder"]), Path(folder), f"the folder {settings['path']}")
+    """Copy the model in the folder ``settings["path"]``; see the package."""
+    return take(Path(os.path.expandvars(settings["path"])), Path(folder), f"the folder {settings['path']}")
 
 
-def take(source, folder, name):
+def take(source, folder, name, copy=shutil.copyfile):
     """Copy a model folder after checking it; facts for its index. StudyError names all that is wrong with it.
 
-    Weights are linked where they can be: a model of 15 GB need not be there twice.
+    ``copy``: how a file of weights gets from one path to another.
     """
     if not source.is_dir():
         raise StudyError(f"{name} cannot be a base: there is no such folder")
@@ -52,8 +52,14 @@ def take(source, folder, name):
     for each in ("config.json", *beside(source)):
         shutil.copyfile(source / each, folder / each)
     for each in files:
-        _link(source / each, folder / each)
+        copy(source / each, folder / each)
     return {"weights": files, "tensors": len(tensors), "parameters": sum(tensors.values())}
+
+
+def files(folder):
+    """The paths of what :func:`take` would copy of a model folder, as far as it is there."""
+    named, _ = _weight_files(Path(folder))
+    return [str(path) for name in ("config.json", *beside(folder), *named) if (path := Path(folder, name)).exists()]
 
 
 def beside(folder):
@@ -96,7 +102,13 @@ def _config_mistakes(source):
 def _weight_files(source):
     """``(files, mistakes)``: the files of weights that a folder has, and what keeps them from being read."""
     if (source / weights.SHARDED).exists():
-        shards = sorted(set(read_json(source / weights.SHARDED)["weight_map"].values()))
+        if (source / weights.SINGLE).exists():  # transformers would take the single file, we the shards
+            both = f"it has both {weights.SINGLE} and {weights.SHARDED}: remove the one that is not meant"
+            return [weights.SINGLE, weights.SHARDED], [both]
+        try:
+            shards = sorted(set(read_json(source / weights.SHARDED)["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return [weights.SHARDED], [f"its {weights.SHARDED} is no index of shards ({error!r})"]
         odd = [each for each in shards if Path(each).name != each or not each.endswith(".safetensors")]
         if odd:
             return [], [f"{weights.SHARDED} names {odd[0]}, which is no safetensors file of this folder"]
@@ -130,8 +142,8 @@ def _tensors(source, files):
     return sizes, mistakes
 
 
-def _link(source, target):
-    """A hard link where the file system allows it, else a copy."""
+def link(source, target):
+    """A hard link where the file system allows it, else a copy: for files that nobody changes in place."""
     real = os.path.realpath(source)
     try:
         os.link(real, target)

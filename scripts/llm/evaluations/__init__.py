@@ -8,9 +8,9 @@ A kind is a module with
     ``{name: Figure}``: what is measured of every row, and compared between artifacts row by row.
 ``evaluate(answerer, path, settings, context) -> (body, rows)``
     ``answerer``: of ``scripts.llm.answering``; ``settings``: the set's, a dict; ``context``: a :class:`Context`.
-    ``rows`` is a list of dicts with ``id``, ``group`` (rows of one group are not separate), ``part``, what people
-    want to read, and the values of the figures, None where one is unknown. ``body`` says what goes beyond
-    :func:`summarise` of those rows.
+    ``rows`` is a list of dicts with ``id``, ``group`` (rows of one group are not separate), ``tone`` (that of the note
+    in the question, see :func:`tone_of`), ``part``, what people want to read, and the values of the figures, None where
+    one is unknown. ``body`` says what goes beyond :func:`summarise` of those rows.
 
 Read at planning time: a kind imports nothing heavier than numpy at its top.
 """
@@ -67,8 +67,44 @@ def load(kind):
 
 
 def group_of(meta):
-    """What ties a sample to others: a symbol's period where it is of a market, else a phrasing, formula or template."""
-    return f"{meta['entity'] if meta['time'] else meta['part']}/{meta['group']}"
+    """What ties a sample to others: a symbol's period where it is of a market, else a computed question, whatever its
+    phrasing, a formula or a template."""
+    if meta["time"]:
+        return f"{meta['entity']}/{meta['group']}"
+    return f"{meta['part']}/{meta.get('question') or meta['group']}"
+
+
+def tone_of(meta):
+    """The tone of the note that a question has, or None: whoever misreads a tone is wrong wherever it stands."""
+    note = meta.get("note") or {}
+    return f"{note['direction']}/{note['tone']}" if "tone" in note else None
+
+
+def groupings(rows):
+    """The names by which rows are tied, one list each: groups and, where rows have notes, their tones."""
+    own = [row["group"] for row in rows]
+    if not any(row.get("tone") for row in rows):
+        return [own]
+    return [own, [row.get("tone") or row["group"] for row in rows]]
+
+
+def tied(hits, rows):
+    """That one of :func:`groupings` by which the interval of the share of ``hits`` is the wider."""
+    return max(groupings(rows), key=lambda names: _width(proportions.share(hits, names)))
+
+
+def share(hits, rows):
+    """The share of ``hits`` (0/1, one a row) as a dict, with the wider interval of those by :func:`groupings`."""
+    return proportions.share(hits, tied(hits, rows))._asdict()
+
+
+def mean(values, rows, seed, weights=None):
+    """The mean of ``values``, one a row, as a dict, with the wider interval of those by :func:`groupings`."""
+    return max((proportions.mean(values, each, seed, weights) for each in groupings(rows)), key=_width)._asdict()
+
+
+def _width(estimate):
+    return math.inf if estimate.low is None else estimate.high - estimate.low
 
 
 def select(samples, *, parts="all", number=None, by="part"):
@@ -106,11 +142,10 @@ def estimate(rows, figure, seed):
     known = [row for row in rows if row[figure.value] is not None]
     if not known:
         return None
-    values, groups = [row[figure.value] for row in known], [row["group"] for row in known]
+    values = [row[figure.value] for row in known]
     if figure.binary:
-        return proportions.share(values, groups)._asdict()
-    weights = [row[figure.weight] for row in known] if figure.weight else None
-    return proportions.mean(values, groups, seed, weights)._asdict()
+        return share(values, known)
+    return mean(values, known, seed, [row[figure.weight] for row in known] if figure.weight else None)
 
 
 def rounded(value, digits=6):

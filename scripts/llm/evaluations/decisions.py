@@ -1,14 +1,12 @@
 """BUY or SELL on held-out rows of a market, against the outcome, naive answers and an ensemble."""
 
-from collections import Counter
-
 import numpy as np
 
 from scripts.common.errors import StudyError
 from scripts.common.statistics import proportions
 from scripts.corpus import samples
 from scripts.llm import evaluations, selective
-from scripts.llm.evaluations import pairs
+from scripts.llm.evaluations import naive, pairs
 
 FILE = True
 FIGURES = {"accuracy": evaluations.Figure("right", binary=True)}
@@ -17,9 +15,11 @@ METHOD = (
     "the two answers of a pair are one text up to the decision; the model decides for the side whose first differing "
     "token is likelier after the question and that text, and p_buy is the share of BUY in the two probabilities"
 )
+SELECTION = "rows on which exactly one side gained, as many BUY as SELL in every symbol and period"
 LABELS = (
     "the ensemble forecasts its own label over its own horizon, and its side is BUY above 0.5; both are judged here by "
-    "the outcome of the pairs (which side gains after costs under the exit rule); the ensemble was not trained for it"
+    "the outcome of the pairs (which side gains after costs under the exit rule), on the rows of these pairs only; the "
+    "ensemble was not trained for it"
 )
 
 
@@ -40,14 +40,18 @@ def evaluate(answerer, path, settings, context):
         row["ensemble_p"] = known.get((row["entity"], row["time"]), (None, None))[0]
     body = {
         "method": METHOD,
+        "selection": SELECTION,
         "without_outcome": len(asked) - len(judged),
         "too_long": too_long,
         "span": {"start": min(row["time"] for row in rows), "end": max(row["time"] for row in rows)},
         # within one period the months of a symbol are the groups
         "periods": _shares(rows, "period", [f"{row['entity']}/{row['time'][:7]}" for row in rows]),
-        "entities": _shares(rows, "entity", _groups(rows)),
-        "says_buy": proportions.share([row["answer"] == "BUY" for row in rows], _groups(rows))._asdict(),
-        "naive": _naive(rows, context.seed),
+        "entities": _shares(rows, "entity", [row["group"] for row in rows]),
+        "says_buy": evaluations.share([row["answer"] == "BUY" for row in rows], rows),
+        "naive": {
+            "majority": naive.most_frequent(rows, context.seed),
+            "always_buy": naive.always("BUY", rows, context.seed),
+        },
         "calibration": _calibration(rows),
         "ensemble": _ensemble(rows, known, context),
     }
@@ -63,6 +67,7 @@ def _row(sample, preference):
     return {
         "id": meta["id"],
         "group": evaluations.group_of(meta),
+        "tone": evaluations.tone_of(meta),
         "part": meta["part"],
         "entity": meta["entity"],
         "period": meta["group"],
@@ -86,22 +91,10 @@ def _shares(rows, key, groups):
     return found
 
 
-def _naive(rows, seed):
-    """Answers that look at nothing: the side that gains more often in these very rows, and BUY every time."""
-    counts = Counter(row["expected"] for row in rows)
-    majority = max(SIDES, key=lambda side: (counts[side], side))
-    found = {}
-    for name, side in (("majority", majority), ("always_buy", "BUY")):
-        other = [int(row["expected"] == side) for row in rows]
-        found[name] = {"side": side, **proportions.share(other, _groups(rows))._asdict()}
-        found[name]["model_minus_this"] = _paired([row["right"] for row in rows], other, rows, seed)
-    return found
-
-
 def _calibration(rows):
-    return selective.calibrate(
-        [row["expected"] == "BUY" for row in rows], [row["p_buy"] for row in rows], _groups(rows)
-    )
+    """Of the probability of BUY against an outcome that was BUY."""
+    buys = [row["expected"] == "BUY" for row in rows]
+    return selective.calibrate(buys, [row["p_buy"] for row in rows], evaluations.tied(buys, rows))
 
 
 def _ensemble(rows, known, context):
@@ -120,17 +113,10 @@ def _ensemble(rows, known, context):
     }
     return body | {
         "median_hours": {name: float(np.median(each)) for name, each in hours.items()},
-        "model": proportions.share(model, _groups(own))._asdict(),
-        "ensemble": proportions.share(ensemble, _groups(own))._asdict(),
-        "model_minus_ensemble": _paired(model, ensemble, own, context.seed),
+        "model": evaluations.share(model, own),
+        "ensemble": evaluations.share(ensemble, own),
+        "model_minus_ensemble": naive.paired(model, ensemble, own, context.seed),
     }
-
-
-def _paired(a, b, rows, seed):
-    differences = np.subtract(a, b)
-    counts = {"only_model": int((differences > 0).sum()), "only_other": int((differences < 0).sum())}
-    p = proportions.mcnemar(*counts.values())
-    return proportions.mean(differences, _groups(rows), seed)._asdict() | counts | {"mcnemar_p": p}
 
 
 def _predictions(files):
@@ -151,7 +137,3 @@ def _predictions(files):
 
 def _hours(start, end):
     return float((np.datetime64(end.rstrip("Z")) - np.datetime64(start.rstrip("Z"))) / np.timedelta64(1, "h"))
-
-
-def _groups(rows):
-    return [row["group"] for row in rows]

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from importlib import import_module
 
 from scripts.common.errors import StudyError
@@ -20,7 +21,7 @@ def evaluate(answerer, path, settings, context):
         reason = "lm-evaluation-harness asks transformers models; the merged model's figures stand beside"
         return {"tasks": None, "reason": reason}, []
     # data sets and metrics of tasks come from the disk: a job does not use the network
-    os.environ["HF_DATASETS_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+    _go_offline()
     lm_eval, hf_model, task_manager = _import(settings["tasks"])
     found = lm_eval.simple_evaluate(
         model=hf_model(pretrained=answerer.model, tokenizer=answerer.tokenizer, batch_size=8),
@@ -34,8 +35,22 @@ def evaluate(answerer, path, settings, context):
         torch_random_seed=context.seed,
         fewshot_random_seed=context.seed,
     )
-    rows = [_row(task, each) for task, samples in sorted(found["samples"].items()) for each in samples]
+    rows = [_row(task, each) for task, samples in sorted(found["samples"].items()) for each in _first_filter(samples)]
     return {"tasks": _results(found), "version": VERSION, "reason": None}, sorted(rows, key=lambda row: row["id"])
+
+
+def _go_offline():
+    """Keep huggingface_hub and datasets off the network. The variables are read at import, which may be over."""
+    os.environ["HF_DATASETS_OFFLINE"] = os.environ["HF_HUB_OFFLINE"] = "1"
+    import_module("huggingface_hub").constants.HF_HUB_OFFLINE = True
+    if "datasets" in sys.modules:
+        config = import_module("datasets.config")
+        config.HF_HUB_OFFLINE = config.HF_DATASETS_OFFLINE = True
+
+
+def _first_filter(samples):
+    """One sample of each question: a task may read the same answer by several filters, which are not separate."""
+    return list({each["doc_id"]: each for each in reversed(samples)}.values())[::-1]
 
 
 def _import(tasks):

@@ -62,6 +62,7 @@ def _row(sample, followed):
     return {
         "id": meta["id"],
         "group": evaluations.group_of(meta),
+        "tone": evaluations.tone_of(meta),
         "part": meta["part"],
         "prompt": None,  # nothing was said: the sample is in the corpus
         "answer": None,
@@ -80,7 +81,14 @@ def _calibration(followed):
     bins = calibration.reliability(right, p, len(followed), 10)
     kept = [{name: each[name] for name in ("rows", "mean_p", "share")} for each in bins]
     ece = float(calibration.calibration_error(bins))
-    return {"tokens": len(right), "ece": ece, "brier": calibration.brier(right, p), "bins": kept}
+    chance = calibration.error_if_calibrated(p, 10)
+    return {
+        "tokens": len(right),
+        "ece": ece,
+        "ece_if_calibrated": chance,
+        "brier": calibration.brier(right, p),
+        "bins": kept,
+    }
 
 
 def _exp(value):

@@ -22,7 +22,20 @@ def evaluate(answerer, path, settings, context):
     found = answerer.prefer([pair for _, pair in both])
     rows = [_row(sample, each) for (sample, _), each in zip(both, found, strict=True)]
     unknown = "llama.cpp gives log-probabilities one request a token: only the first token that differs is compared"
-    return {"too_long": too_long, "reason": None if answerer.exhaustive else unknown}, rows
+    body = {"too_long": too_long, "reason": None if answerer.exhaustive else unknown}
+    return body | {"notes": _notes([sample for sample, _ in both])}, rows
+
+
+def _notes(asked):
+    """``{part: {"notes", "tones"}}``: how many different notes and tones the questions of a part have, if any."""
+    known = {}
+    for sample in asked:
+        if tone := evaluations.tone_of(sample["meta"]):
+            known.setdefault(sample["meta"]["part"], []).append((tone, sample["meta"]["note"]["frame"]))
+    return {
+        part: {"notes": len(set(each)), "tones": len({tone for tone, _ in each})}
+        for part, each in sorted(known.items())
+    }
 
 
 def encode(answerer, asked):
@@ -45,6 +58,7 @@ def _row(sample, preference):
     return {
         "id": meta["id"],
         "group": evaluations.group_of(meta),
+        "tone": evaluations.tone_of(meta),
         "part": meta["part"],
         "prompt": None,  # nothing was said: the sample is in the corpus
         "answer": None,

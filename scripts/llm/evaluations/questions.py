@@ -1,9 +1,11 @@
 """Questions answered greedily and judged by rule: a corpus's benchmark, its held-out prompts, or those of its held-out
-conversations whose answers a rule can judge (decisions by a stated rule, computed questions)."""
+conversations whose answers a rule can judge (decisions by a stated rule, tones of notes, computed questions)."""
 
 from scripts.corpus import rewards, samples
+from scripts.corpus.kinds.notes import DIRECTIONS
 from scripts.corpus.kinds.trades import DECISIONS
 from scripts.llm import evaluations, scoring, selective
+from scripts.llm.evaluations import naive
 
 FILE = True
 TOLERANCE = 1e-3  # relative, as in the benchmark
@@ -34,6 +36,8 @@ def evaluate(answerer, path, settings, context):
         "rubric": scoring.RUBRIC,
         "quality_counts": _counts(rows),
     }
+    if rows and all(asked[place]["answer"]["kind"] == "choice" for place in fitting):
+        body["naive"] = {"most_frequent": naive.most_frequent(rows, context.seed)}
     if rows and not any(row["right"] == 0 for row in rows):
         body["without_error"] = selective.without_error(len(rows), len({row["group"] for row in rows}))
     return body | _confidence(rows, answerer), rows
@@ -44,6 +48,8 @@ def as_question(sample):
     meta, said = sample["meta"], sample["messages"][-1]["content"]
     if meta["kind"] == "trades":
         answer = {"kind": "choice", "value": rewards.stated_choice(said, DECISIONS), "choices": list(DECISIONS)}
+    elif meta["kind"] == "notes":
+        answer = {"kind": "choice", "value": meta["answer"]["value"], "choices": list(DIRECTIONS)}
     elif meta["kind"] == "domain":
         value = meta["answer"]["value"]
         answer = {"kind": "choice", "value": value}
@@ -60,6 +66,7 @@ def _row(answerer, sample, said):
     return {
         "id": meta["id"],
         "group": evaluations.group_of(meta),
+        "tone": evaluations.tone_of(meta),
         "part": meta["domain"],
         "prompt": samples.prompt_of(sample),
         "answer": said.text,
@@ -79,7 +86,8 @@ def _counts(rows):
 
 
 def _confidence(rows, answerer):
-    """Calibration by every measure, and the risk-coverage curve by the smallest probability."""
+    """Calibration by every measure over the answers that state something, and the risk-coverage curve by the smallest
+    probability over all: one that states nothing has the confidence 0."""
     known = [row for row in rows if row["confidence"]]
     if not known:
         reason = (
@@ -89,13 +97,16 @@ def _confidence(rows, answerer):
             "model's stand beside"
         )
         return {"calibration": None, "risk_coverage": None, "confidence_reason": reason}
-    right, groups = [row["right"] for row in known], [row["group"] for row in known]
+    right = [row["right"] for row in known]
+    groups = evaluations.tied(right, known)
     by_measure = {name: [row["confidence"][name] for row in known] for name in scoring.MEASURES}
+    every = [row["right"] for row in rows]
+    surest = [row["confidence"]["min"] if row["confidence"] else 0.0 for row in rows]
     return {
         "calibration": {
-            name: {"measure": said, **selective.calibrate(right, by_measure[name], groups)}
+            name: {"measure": said, "asked": len(rows), **selective.calibrate(right, by_measure[name], groups)}
             for name, said in scoring.MEASURES.items()
         },
-        "risk_coverage": {"measure": "min", **selective.risk_coverage(right, by_measure["min"], groups)},
+        "risk_coverage": {"measure": "min", **selective.risk_coverage(every, surest, evaluations.tied(every, rows))},
         "confidence_reason": f"of {len(known)} answers that state something; {len(rows) - len(known)} do not",
     }
