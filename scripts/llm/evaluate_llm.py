@@ -28,7 +28,7 @@ def main(job):
             answers += [{"set": name, **row} for row in rows]
             progress.info("%s: %s", name, _told(sets[name]))
         speed = {"artifact": params.artifact, "backend": answerer.backend, "device": answerer.device}
-        speed |= {"threads": job.threads, **answerer.latency()}
+        speed |= {"threads": job.threads if gguf else 1, **answerer.latency()}
     body = {
         "artifact": params.artifact,
         "backend": answerer.backend,

@@ -288,11 +288,13 @@ def gguf_bytes(shapes, quant):
 def disk(recipe, shapes):
     """The :class:`Estimate` of the disk that a recipe needs, from its first training to its last file.
 
-    ``recipe``: dict with adapter, sft (``{phase: settings}``), dpo, grpo, quants.
+    ``recipe``: dict with adapter, sft (``{phase: settings}``), dpo, grpo, quants, export.
     """
     adapter = recipe["adapter"]
     stages = len(recipe["sft"]) + sum(recipe.get(name) is not None for name in ("dpo", "grpo"))
     files = {f"GGUF {quant}": gguf_bytes(shapes, quant) for quant in recipe["quants"]}
+    if recipe.get("export", {}).get("lora") and recipe["quants"]:
+        files["GGUF of the base"] = gguf_bytes(shapes, recipe["quants"][0])
     # files are written beside their place; K-quants are made from a file without loss that goes afterwards
     written = [merged_bytes(shapes)]
     for quant in recipe["quants"]:

@@ -31,6 +31,8 @@ class Lengths(NamedTuple):
 
 def tokenizer_of(folder, vocabulary):
     """``(tokenizer, mistakes)``: that of a base whose embedding has ``vocabulary`` rows; None when unusable."""
+    from huggingface_hub.errors import StrictDataclassError
+
     # transformers makes an empty tokenizer where there is none
     if not any(Path(folder, name).exists() for name in VOCABULARIES):
         return None, [f"base: {folder} has no tokenizer ({', '.join(VOCABULARIES)}); add the one it was trained with"]
@@ -39,7 +41,7 @@ def tokenizer_of(folder, vocabulary):
         chats.stop_token(tokenizer)
     except StudyError as error:
         return None, [f"base: {error}"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, StrictDataclassError) as error:
         said = str(error).strip().split("\n")[0]
         return None, [f"base: transformers cannot read the tokenizer of {folder} ({said}); replace tokenizer.json"]
     if len(tokenizer) > vocabulary:

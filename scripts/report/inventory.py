@@ -139,7 +139,8 @@ def differences(study, inventory):
     present = {each.relative_to(study).as_posix() for each in study.rglob("*") if each.is_file() or each.is_symlink()}
     found += [Difference("unlisted", path, "") for path in present - set(listed) if is_artifact(path)]
     for path in digests:
-        if path.endswith(".index.json"):
+        # the index of a model's shards lies within its folder, without a folder of its own
+        if path.endswith(".index.json") and not path.endswith(".safetensors.index.json"):
             found += _index_differences(study, path, digests)
     return sorted(found)
 
@@ -150,13 +151,16 @@ def _size(path, size):
 
 
 def _index_differences(study, index, digests):
-    """Where a block of folds and its index disagree."""
+    """Where a folder (a block of folds, a language model) and its index disagree."""
     folder = index.removesuffix(".index.json")
     try:
-        folds = json.loads((study / index).read_text(encoding="utf-8"))["folds"]
-        expected = {f"{folder}/{fold['file']}": fold["sha256"] for fold in folds}
+        content = json.loads((study / index).read_text(encoding="utf-8"))
+        if "files" in content:
+            expected = {f"{folder}/{name}": file["sha256"] for name, file in content["files"].items()}
+        else:
+            expected = {f"{folder}/{fold['file']}": fold["sha256"] for fold in content["folds"]}
     except (ValueError, KeyError, TypeError) as error:
-        yield Difference("index", index, f"cannot be read as the index of a block of folds ({error!r})")
+        yield Difference("index", index, f"cannot be read as the index of a folder ({error!r})")
         return
     for path, sha256 in expected.items():
         if not (study / path).is_file():

@@ -30,9 +30,7 @@ def verify(study):
     if found:
         raise StudyError(inventory.explain(study, listed, found))
     blocks = sum(path.endswith(".index.json") for path in listed["artifacts"])
-    return (
-        f"{study}: {len(listed['artifacts'])} files are as the manifest lists them, {blocks} blocks of folds included"
-    )
+    return f"{study}: {len(listed['artifacts'])} files are as the manifest lists them, {blocks} folders with an index included"
 
 
 def main(job):

@@ -110,7 +110,7 @@ def test_a_gate_verifies_again_and_converts_nothing(checkout):
 def test_a_system_prompt_reaches_the_modelfiles_alone(checkout):
     change(checkout, "recipes.student.export.modelfile", {"system": "Answer briefly."})
     modelfiles = [f"write_modelfile {quant} student" for quant in ("F32", "Q8_0")]
-    assert plan(checkout) == sorted([*modelfiles, *PAGES])
+    assert plan(checkout) == sorted([*modelfiles, "tabulate_llms", *PAGES])  # the checks tried it first
 
 
 def test_the_base_moves_everything(checkout):
@@ -140,6 +140,17 @@ def test_a_deleted_file_of_a_model_is_made_again_and_stops_there(checkout):
     assert not [job for job in ran if job.startswith(("train_", "build_base", "score_reference"))], ran
     assert contents(checkout) == before
     assert plan(checkout) == []
+
+
+def test_the_manifest_knows_what_is_in_model_folders(checkout):
+    from scripts.common.errors import StudyError
+    from scripts.report import verify_results
+
+    study = checkout / "results/tiny"
+    verify_results.verify(study)
+    (study / "llm/student/merged/config.json").write_text("{}")
+    with pytest.raises(StudyError, match="merged/config.json"):
+        verify_results.verify(study)
 
 
 def test_two_runs_on_other_thread_counts_make_the_same_files(chatted, tmp_path):

@@ -148,7 +148,7 @@ def test_an_untouched_study_is_verified_logs_timings_and_the_page_do_not_count(s
     write(study / "logs/other.log", "new")
     write(study / "benchmarks/times.csv", "new")
     write(study / "report.html", "<html>")
-    assert "5 files are as the manifest lists them, 1 blocks of folds included" in verify_results.verify(study)
+    assert "5 files are as the manifest lists them, 1 folders with an index included" in verify_results.verify(study)
 
 
 @pytest.mark.parametrize(
