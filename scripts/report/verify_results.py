@@ -29,8 +29,9 @@ def verify(study):
     found = inventory.differences(study, listed)
     if found:
         raise StudyError(inventory.explain(study, listed, found))
-    blocks = sum(path.endswith(".index.json") for path in listed["artifacts"])
-    return f"{study}: {len(listed['artifacts'])} files are as the manifest lists them, {blocks} folders with an index included"
+    indexes = sum(path.endswith(".index.json") for path in listed["artifacts"])
+    files = len(listed["artifacts"])
+    return f"{study}: {files} files are as the manifest lists them, {indexes} folders with an index included"
 
 
 def main(job):
