@@ -47,7 +47,7 @@ def test_no_question_on_a_note_of_the_test_part_is_trained_on_but_its_tone_is():
     trained, tested = ({note_of(each) for each in parts[name]} for name in ("train", "test"))
     assert tested and not trained & tested
     tones = {name: {evaluations.tone_of(each["meta"]) for each in parts[name]} for name in parts}
-    assert tones["test"] <= tones["train"] and len(tones["train"]) == 20
+    assert tones["test"] <= tones["train"] and len(tones["train"]) == 16
 
 
 def test_questions_and_pairs_have_the_same_notes():
@@ -59,6 +59,6 @@ def test_questions_and_pairs_have_the_same_notes():
 
 
 def test_more_than_there_are_is_an_error():
-    with pytest.raises(StudyError, match="part notes: 1600 questions on notes can be made.*lower samples"):
-        build(1601)
-    assert len(build(1600)) == 1600
+    with pytest.raises(StudyError, match="part notes: 1280 questions on notes can be made.*lower samples"):
+        build(1281)
+    assert len(build(1280)) == 1280
