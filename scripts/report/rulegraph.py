@@ -5,14 +5,15 @@ from pathlib import Path
 
 from scripts.common.errors import StudyError
 
-TARGETS = ("all", "plans")  # rules that make nothing themselves
+TARGETS = ("all", "plans", "checks")  # rules that make nothing themselves
 # as data flows through them
 STAGES = ("market", "forecast", "ensemble", "corpus", "llm", "decision", "release", "report")
 BEGIN, END = "<!-- rulegraph -->", "<!-- /rulegraph -->"
 
 
 def parse(text):
-    """``(rules, edges)`` of the output of `snakemake --rulegraph mermaid-js`; target rules are left out.
+    """``(rules, edges)`` of the output of `snakemake --rulegraph mermaid-js`; target rules are left out, and
+    the way of a rule to itself (a phase of SFT continues the one before).
 
     ``rules``: sorted names; ``edges``: set of (rule, rule that reads its output). Raises StudyError for other text.
     """
@@ -21,7 +22,7 @@ def parse(text):
     if not names:
         raise StudyError("no rule graph came in: pipe the output of `snakemake --rulegraph mermaid-js` into this")
     rules = sorted(set(names.values()) - set(TARGETS))
-    return rules, {edge for edge in edges if not set(edge) & set(TARGETS)}
+    return rules, {(one, two) for one, two in edges if one != two and not {one, two} & set(TARGETS)}
 
 
 def stages(rules, scripts):

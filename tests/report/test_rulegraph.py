@@ -23,6 +23,7 @@ flowchart TB
 \tid2 --> id4
 \tid4 --> id3
 \tid1 --> id3
+\tid2 --> id2
 """
 README = "# title\n\n<!-- rulegraph -->\nformerly\n<!-- /rulegraph -->\n\nend\n"
 
