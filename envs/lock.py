@@ -1,7 +1,7 @@
 """Write the closure of the direct requirements: `make lock`.
 
-requirements.in -> requirements.txt (what a run needs), test.in -> test.txt (what `make test` adds), and the pins in
-the conda files. pip resolves without installing; no addresses are written.
+requirements.in -> requirements.txt (what a run needs), cloud.in -> cloud.txt (what the profiles of clouds add),
+test.in -> test.txt (what `make test` adds, the clouds' too), and the pins in the conda files. pip resolves without installing; no addresses are written.
 """
 
 import json
@@ -52,11 +52,12 @@ def main():
     """Resolve, write, and say how many packages."""
     pins = resolve(ENVS / "requirements.in")
     write_lock(ENVS / "requirements.txt", pins, "requirements.in")
-    tests = {name: version for name, version in resolve(ENVS / "test.in").items() if pins.get(name) != version}
-    write_lock(ENVS / "test.txt", tests, "test.in")
+    for name in ("cloud", "test"):
+        added = {each: version for each, version in resolve(ENVS / f"{name}.in").items() if pins.get(each) != version}
+        write_lock(ENVS / f"{name}.txt", added, f"{name}.in")
+        print(f"{len(added)} packages more of {name}.in than the {len(pins)} of a run")
     for path in sorted(ENVS.glob("*.yaml")):
         update_conda(path, pins)
-    print(f"{len(pins)} packages for a run, {len(tests)} more for the tests")
 
 
 if __name__ == "__main__":
