@@ -1,7 +1,8 @@
 """Write the closure of the direct requirements: `make lock`.
 
-requirements.in -> requirements.txt (what a run needs), cloud.in -> cloud.txt (what the profiles of clouds add),
-test.in -> test.txt (what `make test` adds, the clouds' too), and the pins in the conda files. pip resolves without installing; no addresses are written.
+requirements.in -> requirements.txt (what a run needs), cloud.in -> cloud.txt (what the profiles of clouds add), test.in
+-> test.txt (what `make test` adds, the clouds' too), and the pins in the conda files. pip resolves without installing;
+no addresses are written.
 """
 
 import json

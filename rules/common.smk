@@ -46,7 +46,7 @@ wildcard_constraints:
 
 def script_of(rule):
     """A rule's script, relative to the root of the repository."""
-    return str(Path("rules", rule.script).resolve().relative_to(Path().resolve()))
+    return os.path.normpath(os.path.join("rules", rule.script))
 
 
 def megabytes(base, per_input=4, per_folder=None):

@@ -1,5 +1,6 @@
 """The functions of the ensemble stage, by which its rules find their inputs and params, and the targets. No rules here."""
 
+import functools
 import hashlib
 import json
 
@@ -25,7 +26,13 @@ def fold_plans():
 
 def stack_settings(wildcards):
     """The settings of one ensemble on one timeframe."""
-    return study.ensembles[wildcards.ensemble].at(wildcards.timeframe)
+    return stack_at(wildcards.ensemble, wildcards.timeframe)
+
+
+@functools.cache
+def stack_at(ensemble, timeframe):
+    """The same by names: a plan asks a thousand times, and each answer is a validation of the whole stack."""
+    return study.ensembles[ensemble].at(timeframe)
 
 
 def folds_of(ensemble, target, timeframe):

@@ -46,6 +46,7 @@ def available():
     return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if not file.stem.startswith("_"))
 
 
+@functools.cache
 def load(name):
     """The module of a feature set. Raises StudyError when there is none of that name."""
     if name not in available():
