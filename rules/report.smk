@@ -407,6 +407,7 @@ rule tabulate_times:
             labels={"shows": "3 time per rule"},
         ),
         csv=f"{BENCHMARKS}/times.csv",
+        attempts=f"{BENCHMARKS}/attempts.csv",
     log:
         f"{LOGS}/tabulate_times.log",
     benchmark:
