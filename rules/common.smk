@@ -49,25 +49,6 @@ def script_of(rule):
     return os.path.normpath(os.path.join("rules", rule.script))
 
 
-def megabytes(base, per_input=4, per_folder=None):
-    """A memory request: `base` MB and multiples of the sizes of the input files and of what is in the input folders
-    (the same multiple where none is given), growing with each attempt."""
-    per_folder = per_input if per_folder is None else per_folder
-
-    def request(wildcards, input, attempt):
-        files = input.size_mb  # where an input is not there yet, this says so to Snakemake
-        return int((base + per_input * files + per_folder * folder_megabytes(input)) * attempt)
-
-    return request
-
-
-def folder_megabytes(paths):
-    """The size of the files below those of the paths that are folders: to Snakemake a folder has that of its entry."""
-    folders = [path for path in paths if os.path.isdir(path)]
-    below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
-    return sum(file.stat().st_size for file in below) / 2**20
-
-
 # Markets
 
 

@@ -12,8 +12,8 @@ rule survey_formulas:
         "../envs/corpus.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(5),
     params:
         formulas=lambda wc: {family: catalogue.digest(family) for family in catalogue.families()},
     script:
@@ -37,7 +37,7 @@ rule write_part:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        runtime=minutes(20, per_input=0.05),
     params:
         settings=part_settings,
         seed=study.seed,
@@ -72,7 +72,7 @@ rule assemble_corpus:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.1),
     params:
         splits=lambda wc: corpus_settings(wc).splits.model_dump(mode="json"),
         checks=lambda wc: corpus_settings(wc).checks.model_dump(mode="json", include={"on_violation", "max_characters"}),
@@ -95,7 +95,7 @@ rule order_phase:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=20),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.1),
     params:
         phases=phases_until,
         shortfall=lambda wc: corpus_settings(wc).curriculum.shortfall,
@@ -122,7 +122,7 @@ rule write_benchmark:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=20),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.1),
     params:
         domains=lambda wc: domains_of(wc.corpus),
         per_domain=lambda wc: corpus_settings(wc).benchmark.per_domain,
@@ -150,7 +150,7 @@ rule check_corpus:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=40),
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        runtime=minutes(20, per_input=0.1),
     params:
         formats=lambda wc: formats_of(wc.corpus),
         parts=lambda wc: {name: part.kind for name, part in corpus_settings(wc).parts.items()},
@@ -182,7 +182,7 @@ rule describe_corpus:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=10),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.05),
     params:
         formats=lambda wc: formats_of(wc.corpus),
         settings=lambda wc: corpus_settings(wc).model_dump(mode="json"),

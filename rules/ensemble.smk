@@ -17,7 +17,7 @@ checkpoint plan_folds:
     threads: 1
     resources:
         mem_mb=megabytes(500),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5),
     params:
         folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json"),
         timeframe=lambda wc: wc.timeframe,
@@ -44,7 +44,7 @@ rule label_bars:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=20),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.5),
     params:
         label=lambda wc: stack_settings(wc).label.model_dump(mode="json"),
         timeframe=lambda wc: market_settings(wc).timeframe,
@@ -69,8 +69,8 @@ rule train_folds:
         "../envs/ensemble.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=folds_megabytes(folds_per_job),
+        runtime=folds_minutes(folds_per_job),
     params:
         kind=lambda wc: stack_settings(wc).models[wc.model].kind,
         settings=model_params,
@@ -100,7 +100,7 @@ rule assemble_oof:
     threads: 1
     resources:
         mem_mb=megabytes(800, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.05),
     params:
         models=names,
         blocks=lambda wc: list(folds_at(wc)["blocks"]),
@@ -125,7 +125,7 @@ rule measure_importance:
     threads: 1
     resources:
         mem_mb=megabytes(600, per_input=20),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.05),
     params:
         models=names,
         blocks=lambda wc: list(folds_at(wc)["blocks"]),
@@ -147,7 +147,7 @@ rule measure_diversity:
     threads: 1
     resources:
         mem_mb=megabytes(800, per_input=20),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.5),
     params:
         max_correlation=lambda wc: stack_settings(wc).diversity.max_correlation,
         prune=lambda wc: stack_settings(wc).diversity.prune,
@@ -171,7 +171,7 @@ rule train_meta:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=1),
     params:
         kind=lambda wc: stack_settings(wc).meta.kind,
         settings=lambda wc: stack_settings(wc).meta.model_dump(mode="json", exclude={"kind", "extra"}),
@@ -201,8 +201,8 @@ rule fit_final:
         "../envs/ensemble.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=folds_megabytes(lambda wc: 1),
+        runtime=folds_minutes(lambda wc: 1),
     params:
         kind=lambda wc: stack_settings(wc).models[wc.model].kind,
         settings=model_params,
@@ -232,7 +232,7 @@ rule score_holdout:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.1),
     params:
         models=names,
         kinds=kinds,
@@ -260,7 +260,7 @@ rule gate_ensemble:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=40),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.5),
     params:
         decision=lambda wc: {key: folds_at(wc)[key] for key in ("decision", "reason", "rows")},
         gates=lambda wc: unless_skipped(wc, stack_settings(wc).gates.model_dump(mode="json")),
@@ -287,7 +287,7 @@ rule export_onnx:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10),
     params:
         kind=lambda wc: stack_settings(wc).models[wc.model].kind,
         code=kind_code,
@@ -311,7 +311,7 @@ rule compose_onnx:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10),
     params:
         models=names,
         code=meta_code,
@@ -337,7 +337,7 @@ rule verify_onnx:
     threads: 1
     resources:
         mem_mb=megabytes(1500, per_input=20),
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        runtime=minutes(15, per_input=0.05),
     params:
         models=names,
         kinds=kinds,

@@ -18,9 +18,9 @@ rule build_base:
         "../envs/llm.yaml"
     threads: 1
     resources:
+        **gpu_request(base_gpus),
         mem_mb=base_megabytes,
         runtime=base_minutes,
-        gpu=base_gpus,
     params:
         settings=lambda wc: base_settings(wc).model_dump(mode="json"),
         names=base_parents,
@@ -45,10 +45,11 @@ rule check_recipe:
     threads: 1
     resources:
         mem_mb=megabytes(1500, per_input=8, per_folder=0),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.5),
+        # what was planned, not asked for: no param, where a training runs changes no result
+        planned_gpus=gpus,
     params:
         recipe=recipe_params,
-        gpus=gpus,
         corpus=lambda wc: recipe_settings(wc).corpus,
         parts=lambda wc: {name: part.kind for name, part in study.corpora[recipe_settings(wc).corpus].parts.items()},
     script:
@@ -71,7 +72,7 @@ checkpoint admit_recipe:
     threads: 1
     resources:
         mem_mb=megabytes(400),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5),
     script:
         "../scripts/llm/admit_recipe.py"
 
@@ -96,9 +97,8 @@ rule train_sft:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        **training_request(lambda wc: f"sft-{wc.phase}"),
+        **gpu_request(gpus),
     params:
         settings=lambda wc: recipe_settings(wc).at(wc.phase).model_dump(mode="json"),
         ordered=lambda wc: recipe_settings(wc).phases[wc.phase].curriculum is not None,
@@ -125,9 +125,9 @@ rule score_reference:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
-        runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=gpus,
+        **gpu_request(gpus),
+        mem_mb=reference_megabytes,
+        runtime=reference_minutes,
     params:
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(
             mode="json", include={"parts", "samples", "max_length", "row_tokens"}
@@ -160,9 +160,8 @@ rule train_dpo:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        **training_request(lambda wc: "dpo"),
+        **gpu_request(gpus),
     params:
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
@@ -191,9 +190,8 @@ rule train_grpo:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(2500, per_input=16, per_folder=1.3),
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        **training_request(lambda wc: "grpo"),
+        **gpu_request(gpus),
     params:
         settings=lambda wc: recipe_settings(wc).grpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
@@ -220,7 +218,7 @@ rule merge_adapter:
     resources:
         # tensor by tensor: a few of the largest, the embedding, in float32
         mem_mb=megabytes(1500, per_input=2, per_folder=0.5),
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=minutes(20, per_folder=0.01),
     params:
         base=lambda wc: recipe_settings(wc).base,
         recipe=lambda wc: wc.recipe,
@@ -244,7 +242,7 @@ rule convert_gguf:
     resources:
         # tensor by tensor, as merge_adapter
         mem_mb=megabytes(1500, per_folder=0.5),
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=minutes(20, per_folder=0.01),
     params:
         quant=lambda wc: wc.quant,
         name=lambda wc: recipe_settings(wc).base if wc.source else wc.recipe,
@@ -267,7 +265,7 @@ rule export_lora_gguf:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=2, per_folder=0),
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=minutes(10, per_input=0.05),
     params:
         name=lambda wc: wc.recipe,
         base=lambda wc: recipe_settings(wc).base,
@@ -290,7 +288,7 @@ rule write_modelfile:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_folder=0),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10),
     params:
         gguf=lambda wc: f"{wc.recipe}-{wc.quant}.gguf",
         settings=lambda wc: recipe_settings(wc).export.modelfile.model_dump(mode="json"),
@@ -314,10 +312,10 @@ rule verify_gguf:
         "../envs/llm.yaml"
     threads: 1
     resources:
+        **gpu_request(gpus),
         # the model in float32, twice its size in bfloat16, and the file in llama.cpp
         mem_mb=megabytes(2000, per_input=1.5, per_folder=2),
-        runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        runtime=verification_minutes,
     params:
         quant=lambda wc: wc.quant,
         texts=lambda wc: recipe_settings(wc).export.verified_texts,
@@ -345,10 +343,10 @@ rule evaluate_llm:
         "../envs/llm.yaml"
     threads: 1
     resources:
+        **gpu_request(evaluation_gpus),
         # the model in float32, as verify_gguf, or a GGUF file in llama.cpp
         mem_mb=megabytes(2500, per_input=1.5, per_folder=2),
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        gpu=evaluation_gpus,
+        runtime=evaluation_minutes,
     params:
         artifact=lambda wc: wc.artifact,
         sets=evaluation_settings,
@@ -377,7 +375,7 @@ rule compare_llms:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        runtime=minutes(20, per_input=0.5),
     params:
         artifacts=lambda wc: artifacts_of(wc.recipe),
         seed=study.seed,

@@ -20,7 +20,7 @@ def recipe_settings(wildcards):
 
 def gpus(wildcards):
     """How many GPUs a training asks for: none with `device: cpu`, and with `auto` where this machine has none."""
-    return int(study.device == "cuda" or (study.device == "auto" and devices.has_gpu()))
+    return int(gpu_wanted())
 
 
 def base_settings(wildcards):
@@ -55,20 +55,9 @@ def own_files(wildcards):
     return local_bases.files(os.path.expandvars(base.path)) if base.kind == "local" else []
 
 
-def base_megabytes(wildcards, input, attempt):
-    """The memory of a base: texts are tokenised, models merged tensor by tensor, a user's or fetched files copied."""
-    per_input = 8 if base_settings(wildcards).kind == "scratch" else 0
-    return megabytes(1500, per_input=per_input, per_folder=0.5)(wildcards, input, attempt)
-
-
 def base_gpus(wildcards):
     """How many GPUs a base asks for: one from scratch is trained, the others are copied or merged on the CPU."""
     return gpus(wildcards) if base_settings(wildcards).kind == "scratch" else 0
-
-
-def base_minutes(wildcards, attempt):
-    """How long a base may take: from scratch it is small, others are fetched or merged, 28 GB of them."""
-    return (60 if base_settings(wildcards).kind == "scratch" else 240) * attempt
 
 
 def model_of(name):

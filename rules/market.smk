@@ -13,7 +13,7 @@ rule fetch_archive:
     threads: 1
     resources:
         mem_mb=megabytes(600),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10),
     params:
         source=lambda wc: market_settings(wc).source.model_dump(mode="json"),
         timeframe=lambda wc: market_settings(wc).timeframe,
@@ -37,7 +37,7 @@ rule ingest_symbol:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.05),
     params:
         source=lambda wc: market_settings(wc).source.model_dump(mode="json"),
         timeframe=lambda wc: market_settings(wc).timeframe,
@@ -64,7 +64,7 @@ checkpoint survey_market:
     threads: 1
     resources:
         mem_mb=megabytes(500),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5),
     params:
         timeframe=lambda wc: market_settings(wc).timeframe,
         calendar=lambda wc: market_settings(wc).calendar,
@@ -92,7 +92,7 @@ rule summarize_market:
     threads: 1
     resources:
         mem_mb=megabytes(800, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=0.05),
     params:
         symbols=lambda wc: market_settings(wc).symbols,
         unseen=lambda wc: market_settings(wc).kept_out,
@@ -119,7 +119,7 @@ rule split_symbol:
     threads: 1
     resources:
         mem_mb=megabytes(500, per_input=10),
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=minutes(5, per_input=0.05),
     params:
         test=lambda wc: market_settings(wc).split.test,
     script:
@@ -142,7 +142,7 @@ rule compute_features:
     threads: 1
     resources:
         mem_mb=megabytes(600, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=1),
     params:
         start=lambda wc: iso(features_start(wc)),
         timeframe=lambda wc: market_settings(wc).timeframe,
@@ -171,7 +171,7 @@ rule compute_panel:
     threads: 1
     resources:
         mem_mb=megabytes(1000, per_input=20),
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        runtime=minutes(10, per_input=1),
     params:
         symbols=lambda wc: market_settings(wc).symbols,
         start=lambda wc: iso(features_start(wc)),

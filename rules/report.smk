@@ -36,8 +36,8 @@ rule draw_quality:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     params:
         timeframe=lambda wc: market_settings(wc).timeframe,
     script:
@@ -63,8 +63,8 @@ rule draw_folds:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     params:
         plan=folds_digest,
         folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json", exclude={"per_job", "holdout", "warmup"}),
@@ -93,8 +93,8 @@ rule draw_auc:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     script:
         "../scripts/report/draw_auc.py"
 
@@ -118,8 +118,8 @@ rule draw_calibration:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     script:
         "../scripts/report/draw_calibration.py"
 
@@ -143,8 +143,8 @@ rule draw_correlation:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     script:
         "../scripts/report/draw_correlation.py"
 
@@ -168,8 +168,8 @@ rule draw_importance:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     script:
         "../scripts/report/draw_importance.py"
 
@@ -194,8 +194,8 @@ rule tabulate_gates:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     params:
         stacks=lambda wc: [list(each.values()) for each in stacks()],
     script:
@@ -225,8 +225,8 @@ rule summarize_study:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     params:
         title=study.report.title,
         note=study.report.note,
@@ -267,8 +267,8 @@ rule tabulate_corpora:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     params:
         corpora={
             name: {"parts": list(each.parts), "phases": list(each.curriculum.phases)}
@@ -309,8 +309,8 @@ rule tabulate_llms:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     params:
         recipes=lambda wc: {recipe: recipe_told(recipe) for recipe in study.recipes},
         planted=lambda wc: planted_signals(),
@@ -336,8 +336,8 @@ rule draw_llms:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     params:
         recipes=lambda wc: {recipe: recipe_told(recipe) for recipe in study.recipes},
         planted=lambda wc: planted_signals(),
@@ -365,8 +365,8 @@ rule draw_losses:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(600),
+        runtime=minutes(10),
     params:
         stages=lambda wc: recipe_settings(wc).stages,
     script:
@@ -387,8 +387,8 @@ rule write_manifest:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(60),
     params:
         records=".snakemake/metadata",
     script:
@@ -407,6 +407,7 @@ rule tabulate_times:
             labels={"shows": "3 time per rule"},
         ),
         csv=f"{BENCHMARKS}/times.csv",
+        attempts=f"{BENCHMARKS}/attempts.csv",
     log:
         f"{LOGS}/tabulate_times.log",
     benchmark:
@@ -415,8 +416,8 @@ rule tabulate_times:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -441,8 +442,8 @@ rule tabulate_failures:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(10),
     params:
         records=lambda wc: failure_records.digest(RESULTS),
     script:
@@ -457,8 +458,8 @@ rule verify_results:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=by_attempt(500),
+        runtime=minutes(60),
     params:
         study=RESULTS,
     script:

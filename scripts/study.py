@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from scripts.common.errors import StudyError
 from scripts.common.settings import Name, Settings, explain
@@ -25,6 +25,17 @@ from scripts.report.settings import Report
 RESERVED = ("ensemble", "final", "labels", "onnx")
 
 
+class Gpu(Settings):
+    """Which GPU a job may be given, where it asks for one; changes no artifact."""
+
+    model: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.]+$", description="what the scheduler calls it, such as a100; null: any"
+    )
+    memory_gb: PositiveInt | None = Field(
+        None, description="GB (10^9 bytes) that the card has at least, checked when a job starts; null: not checked"
+    )
+
+
 class Study(Settings):
     """Everything that one config file says. Sections that are left out are empty."""
 
@@ -33,6 +44,7 @@ class Study(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="whether GPU rules ask for a GPU; changes no artifact"
     )
+    gpu: Gpu = Field(Gpu(), description="which GPU they ask for")
     markets: dict[Name, Market] = Field({}, description="stage market: bars and where they come from")
     ensembles: dict[Name, Ensemble] = Field({}, description="stage ensemble: models, stack and gates")
     corpora: dict[Name, Corpus] = Field({}, description="stage corpus: text datasets, curricula and benchmarks")

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 
+from scripts.common import attempts
 from scripts.common.errors import StudyError
 
 progress = logging.getLogger("progress")
@@ -62,7 +63,8 @@ def run(main, job):
     """Run ``main(job)``: all output goes to the job's log, progress also to the terminal.
 
     File descriptors are redirected, not Python's streams, so that C libraries, child processes, warnings and
-    tracebacks are in the log too. A StudyError ends the job with its message alone on the terminal.
+    tracebacks are in the log too. A StudyError ends the job with its message alone on the terminal. An
+    account of the attempt is kept (:mod:`scripts.common.attempts`).
     """
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
     if job.log:
@@ -75,12 +77,17 @@ def run(main, job):
     show = logging.StreamHandler(terminal)
     show.setFormatter(logging.Formatter(f"    {_title(job)}: %(message)s"))
     progress.addHandler(show)
+    ended = attempts.begin(job)
     try:
         main(job)
-    except StudyError as error:
+    except BaseException as error:
+        ended(type(error).__name__)
+        if not isinstance(error, StudyError):
+            raise
         traceback.print_exc()
         terminal.write(f"\n{_title(job)} stopped: {error}\n\n")
         sys.exit(1)
+    ended(attempts.DONE)
 
 
 def _title(job):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from scripts.common.errors import StudyError
-from scripts.common.job import Job, progress, run
+from scripts.common.job import progress, run
 from scripts.common.results import read_json, write_result
 from scripts.llm import examples, footprints, recipe_checks, weights
 
@@ -49,7 +49,7 @@ def main(job):
     for line in body["warnings"]:
         progress.info("warning: %s", line)
     progress.info("%d parameters, %d trained", shapes.total, body["parameters"]["adapter"])
-    write_result(job.output[0], "preflight/1", body | {"disk": disk.body()}, without_gpus(job))
+    write_result(job.output[0], "preflight/1", body | {"disk": disk.body()}, job)
 
 
 def stages(job):
@@ -91,7 +91,7 @@ def refuse(job, needs, disk):
     ``needs``: for each stage ``{"memory", "memory_of_one_sample"}``, for each device an estimate. With a GPU rows are
     halved until they fit, so one sample's has to.
     """
-    gpus, name, folder = job.params.get("gpus"), job.wildcards.recipe, Path(job.output[0]).parent
+    gpus, name, folder = job.resources.get("planned_gpus"), job.wildcards.recipe, Path(job.output[0]).parent
     found = footprints.available(folder, gpu=bool(gpus) and has_gpu())
     wrong = []
     # what a run before left is replaced
@@ -120,13 +120,6 @@ def has_gpu():
     import torch
 
     return torch.cuda.is_available()
-
-
-def without_gpus(job):
-    """The job as its result's fingerprint knows it: what a machine has changes none."""
-    plain = Job(params={name: value for name, value in job.params.items() if name != "gpus"})
-    plain.params.extend(value for value in job.params if isinstance(value, str))
-    return plain
 
 
 if __name__ == "__main__":

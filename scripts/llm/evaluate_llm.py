@@ -13,7 +13,7 @@ def main(job):
     """Ask set by set; what is measured goes to the evaluation, what was said to the answers, speed to its own file."""
     params, inputs = job.params, job.input
     gguf, adapter = inputs.get("gguf"), inputs.get("adapter")
-    device = policies.device_for(params.get("device", "auto"), job.resources.get("gpu", 0))
+    device = policies.device_for(job.resources)
     files = iter(_listed(inputs.get("sets", ())))
     predictions = _predictions(_listed(inputs.get("ensembles", ())), params.get("predictions", ()))
     sets, answers = {}, []

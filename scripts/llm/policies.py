@@ -116,18 +116,29 @@ def use_one_thread():
     torch.set_num_threads(1)
 
 
-def device_for(wanted, gpus):
-    """``cuda`` or ``cpu`` for a job that was given ``gpus`` GPUs; StudyError when it has none of those it asked for.
+def device_for(resources):
+    """``cuda`` or ``cpu`` for a job with these resources: cuda where it asked for a GPU. A job never trains on the CPU
+    what was planned for a GPU.
 
-    ``wanted``: auto, cpu or cuda. A job never trains on the CPU what was planned for a GPU.
+    ``resources``: ``get`` knows gpu, how many it asked for, and gpu_memory_gb, the least memory of each in GB (10^9
+    bytes). Raises StudyError where there are fewer GPUs, or one of them has less memory.
     """
+    asked, least = resources.get("gpu", 0), resources.get("gpu_memory_gb")
+    if not asked:
+        return "cpu"
     import torch
 
-    if wanted == "cpu" or not gpus:
-        return "cpu"
-    if not torch.cuda.is_available():
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found < asked:
         raise StudyError(
-            f"this job asked for {gpus} GPU and finds none (torch {torch.__version__}); give it one, or set "
-            "`device: cpu` to train on the CPU"
+            f"this job asked for {asked} GPU and finds {found or 'none'} (torch {torch.__version__}); give it what it "
+            "asked for, or set `device: cpu` to train on the CPU"
         )
+    for number in range(asked):
+        card = torch.cuda.get_device_properties(number)
+        if least and card.total_memory < least * 10**9:
+            raise StudyError(
+                f"this job asked for a GPU with {least} GB or more, and GPU {number} ({card.name}) has "
+                f"{card.total_memory / 10**9:.1f} GB; lower gpu.memory_gb, or name a larger card as gpu.model"
+            )
     return "cuda"

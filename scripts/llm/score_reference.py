@@ -14,7 +14,7 @@ def main(job):
     """Score training and validation pairs; say whose scores they are."""
     params, inputs = job.params, job.input
     policies.use_one_thread()
-    device = policies.device_for("auto", job.resources.get("gpu", 0))
+    device = policies.device_for(job.resources)
     tokenizer = chats.load_tokenizer(inputs.model)
     model = policies.load(
         inputs.model,

@@ -25,7 +25,7 @@ def opened(job, rule, key, stage=None):
     been recorded in results/<study>/failures.
     """
     study = Path(*Path(job.output[0]).parts[:2])
-    device = policies.device_for("auto", job.resources.get("gpu", 0))
+    device = policies.device_for(job.resources)
     if stage and job.input.get("preflight"):
         require_memory(read_json(job.input.preflight)["stages"][stage], study, device)
     with states.State.open(Path(".work", study.name), rule, key, job) as state:

@@ -19,7 +19,7 @@ def main(job):
     params, inputs = job.params, job.input
     policies.use_one_thread()
     tokenizer = chats.load_tokenizer(inputs.model)
-    device = policies.device_for("auto", job.resources.get("gpu", 0))
+    device = policies.device_for(job.resources)
     model = policies.load(inputs.model, inputs["index"], device=device)
     found = [sample for path in inputs.prompts for sample in samples.read(path)]
     limits = gguf_checks.limits(params.quant, params.max_kl, params.min_agreement)

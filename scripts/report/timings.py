@@ -12,18 +12,19 @@ HEAD = ("rule", "jobs", "seconds in all", "median job", "longest job", "CPU seco
 
 
 def read(folder):
-    """``{rule: [{"s", "cpu_time", "max_rss"}, ...]}`` of the tsv files below ``folder``, the repeats of a job each.
+    """``{job: [{"s", "cpu_time", "max_rss"}, ...]}`` of the tsv files below ``folder``, the repeats of a job each.
 
-    The first part of a file's path names its rule. A figure that Snakemake did not get (a job of a blink) is None.
+    A job is called as its file below ``folder``, without the suffix; the first part names its rule. A figure that
+    Snakemake did not get (a job of a blink) is None.
     """
     folder, found = Path(folder), {}
     for path in sorted(folder.rglob("*.tsv")):
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        job = path.relative_to(folder).as_posix().removesuffix(".tsv")
         with open(path, newline="", encoding="utf-8") as file:
             for line in csv.DictReader(file, delimiter="\t"):
                 figures = {name: _number(line.get(name)) for name in ("s", "cpu_time", "max_rss")}
                 if figures["s"] is not None:
-                    found.setdefault(rule, []).append(figures)
+                    found.setdefault(job, []).append(figures)
     return found
 
 
@@ -37,13 +38,22 @@ def read_latencies(folder):
 
 def totals(jobs):
     """One row of ``COLUMNS`` per rule, the longest in all first, and a last row over all rules."""
-    rows = sorted((_row(rule, each) for rule, each in jobs.items()), key=lambda row: (-row[2], row[0]))
+    rules = {}
+    for job, repeats in jobs.items():
+        rules.setdefault(job.split("/")[0], []).extend(repeats)
+    rows = sorted((_row(rule, each) for rule, each in rules.items()), key=lambda row: (-row[2], row[0]))
     together = [each for own in jobs.values() for each in own]
     return [*rows, _row("all", together)] if together else []
 
 
-def page(rows, latencies):
-    """The page: time per rule, and the latency of the ONNX graphs where there are any."""
+def peaks(jobs):
+    """``{job: MB}``, the most memory that Snakemake saw of a job and its children, where it saw any."""
+    found = {job: [each["max_rss"] for each in repeats if each["max_rss"] is not None] for job, repeats in jobs.items()}
+    return {job: max(each) for job, each in found.items() if each}
+
+
+def page(rows, latencies, more=()):
+    """The page: time per rule, ``more`` parts, and the latency of the ONNX graphs where there are any."""
     shown = [
         [rule, f"{jobs:,}", *(f"{each:,.1f}" for each in (total, middle, longest)), f"{cpu:,.1f}", _memory(memory)]
         for rule, jobs, total, middle, longest, cpu, memory in rows
@@ -55,6 +65,7 @@ def page(rows, latencies):
             "time."
         ),
         html.table(HEAD, shown, numbers=range(1, len(HEAD)), total=True),
+        *more,
     ]
     if latencies:
         parts += [html.heading("Latency of the composed ONNX graph"), _latency_table(latencies)]

@@ -85,9 +85,9 @@ def check(base, corpus, folder, settings=None, gpus=0):
         "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
     }
     params = {"recipe": described, "corpus": "made", "parts": PARTS}
-    params |= {} if gpus is None else {"gpus": gpus}
+    resources = {} if gpus is None else {"planned_gpus": gpus}
     output = folder / "out" / "preflight.json"
-    check_recipe.main(Job(inputs, [str(output)], params, {"recipe": "mine"}))
+    check_recipe.main(Job(inputs, [str(output)], params, {"recipe": "mine"}, resources=resources))
     return output.read_bytes()
 
 

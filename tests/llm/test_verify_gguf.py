@@ -138,7 +138,7 @@ def test_the_model_is_asked_on_the_gpu_that_the_job_was_given(base, monkeypatch)
         return original(folder, index)
 
     original = policies.load
-    monkeypatch.setattr(policies, "device_for", lambda wanted, gpus: "cuda" if gpus else "cpu")
+    monkeypatch.setattr(policies, "device_for", lambda resources: "cuda" if resources["gpu"] else "cpu")
     monkeypatch.setattr(policies, "load", load)
     for gpus in (0, 1):
         assert verify(base, base[2] / "F32.gguf", texts=2, positions=8, resources={"gpu": gpus})["passed"]

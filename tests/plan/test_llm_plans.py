@@ -68,7 +68,14 @@ def test_a_model_folder_counts_with_all_its_files(rules, tmp_path):
             weights.truncate(size)
     with open(file, "wb") as data:
         data.truncate(2**20)
-    factors = {"train_sft": 1.3, "train_dpo": 1.3, "merge_adapter": 0.5, "convert_gguf": 0.5, "verify_gguf": 2}
+    factors = {
+        "train_sft": 2.6,
+        "train_dpo": 2.6,
+        "score_reference": 2.2,
+        "merge_adapter": 0.5,
+        "convert_gguf": 0.5,
+        "verify_gguf": 2,
+    }
     for name, factor in (factors | {"evaluate_llm": 2, "check_recipe": 0, "write_modelfile": 0}).items():
         more = resource(rules[name], "mem_mb", large) - resource(rules[name], "mem_mb", small)
         assert more == pytest.approx(factor * 50, abs=1), name
