@@ -48,7 +48,7 @@ rule check_recipe:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         recipe=recipe_params,
-        gpus=gpus,
+        gpus=training_gpus,
         corpus=lambda wc: recipe_settings(wc).corpus,
         parts=lambda wc: {name: part.kind for name, part in study.corpora[recipe_settings(wc).corpus].parts.items()},
     script:
@@ -94,12 +94,16 @@ rule train_sft:
         f"{BENCHMARKS}/train_sft/{{recipe}}/{{phase}}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: 1
+    threads: training_processes
     resources:
-        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
+        mem_mb=for_each_process(megabytes(2000, per_input=16, per_folder=1.3)),
         runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        gpu=training_gpus,
+        # one task, whatever the GPUs: torchrun starts the processes, on one machine
+        tasks=0,
+        nodes=1,
     params:
+        parallel=parallel_params,
         settings=lambda wc: recipe_settings(wc).at(wc.phase).model_dump(mode="json"),
         ordered=lambda wc: recipe_settings(wc).phases[wc.phase].curriculum is not None,
         lora=lambda wc: recipe_settings(wc).adapter.model_dump(mode="json"),
@@ -127,8 +131,11 @@ rule score_reference:
     resources:
         mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=gpus,
+        gpu=model_gpus,
+        tasks=0,
+        nodes=1,
     params:
+        cards=spread,
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(
             mode="json", include={"parts", "samples", "max_length", "row_tokens"}
         ),
@@ -158,12 +165,16 @@ rule train_dpo:
         f"{BENCHMARKS}/train_dpo/{{recipe}}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: 1
+    threads: training_processes
     resources:
-        mem_mb=megabytes(2000, per_input=16, per_folder=1.3),
+        mem_mb=for_each_process(megabytes(2000, per_input=16, per_folder=1.3)),
         runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        gpu=training_gpus,
+        # one task, whatever the GPUs: torchrun starts the processes, on one machine
+        tasks=0,
+        nodes=1,
     params:
+        parallel=parallel_params,
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
@@ -193,8 +204,11 @@ rule train_grpo:
     resources:
         mem_mb=megabytes(2500, per_input=16, per_folder=1.3),
         runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        gpu=model_gpus,
+        tasks=0,
+        nodes=1,
     params:
+        cards=spread,
         settings=lambda wc: recipe_settings(wc).grpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
@@ -317,7 +331,9 @@ rule verify_gguf:
         # the model in float32, twice its size in bfloat16, and the file in llama.cpp
         mem_mb=megabytes(2000, per_input=1.5, per_folder=2),
         runtime=lambda wildcards, attempt: 240 * attempt,
-        gpu=gpus,
+        gpu=model_gpus,
+        tasks=0,
+        nodes=1,
     params:
         quant=lambda wc: wc.quant,
         texts=lambda wc: recipe_settings(wc).export.verified_texts,
@@ -349,6 +365,8 @@ rule evaluate_llm:
         mem_mb=megabytes(2500, per_input=1.5, per_folder=2),
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=evaluation_gpus,
+        tasks=0,
+        nodes=1,
     params:
         artifact=lambda wc: wc.artifact,
         sets=evaluation_settings,

@@ -23,6 +23,38 @@ def gpus(wildcards):
     return int(study.device == "cuda" or (study.device == "auto" and devices.has_gpu()))
 
 
+def training_gpus(wildcards):
+    """How many GPUs an SFT or a DPO asks for."""
+    return gpus(wildcards) * recipe_settings(wildcards).parallel.devices
+
+
+def model_gpus(wildcards):
+    """How many GPUs one process asks for that has a recipe's whole model: several where its layers are spread."""
+    return gpus(wildcards) * spread(wildcards)
+
+
+def spread(wildcards):
+    """Over how many GPUs the layers of a recipe's model are spread where there are GPUs."""
+    parallel = recipe_settings(wildcards).parallel
+    return parallel.devices if parallel.kind == "model" else 1
+
+
+def training_processes(wildcards):
+    """How many processes an SFT or a DPO has."""
+    parallel = recipe_settings(wildcards).parallel
+    return parallel.devices if parallel.kind == "data" else 1
+
+
+def for_each_process(request):
+    """A memory request of one process, times the processes of a training, each of which holds a model."""
+    return lambda wildcards, input, attempt: request(wildcards, input, attempt) * training_processes(wildcards)
+
+
+def parallel_params(wildcards):
+    """What several devices change in a training."""
+    return recipe_settings(wildcards).parallel.model_dump(mode="json")
+
+
 def base_settings(wildcards):
     """The settings of a base."""
     return study.bases[wildcards.base]
@@ -180,6 +212,7 @@ def recipe_params(wildcards):
         "grpo": recipe.grpo and recipe.grpo.model_dump(mode="json"),
         "quants": list(recipe.export.quants),
         "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
+        "parallel": parallel_params(wildcards),
     }
 
 
@@ -205,7 +238,7 @@ def artifact_files(wildcards):
 
 def evaluation_gpus(wildcards):
     """How many GPUs an evaluation asks for: none for a GGUF file, the pinned llama.cpp computes on the CPU."""
-    return 0 if wildcards.artifact in quants_of(wildcards.recipe) else gpus(wildcards)
+    return 0 if wildcards.artifact in quants_of(wildcards.recipe) else model_gpus(wildcards)
 
 
 def set_files(wildcards):

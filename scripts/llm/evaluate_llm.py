@@ -13,12 +13,13 @@ def main(job):
     """Ask set by set; what is measured goes to the evaluation, what was said to the answers, speed to its own file."""
     params, inputs = job.params, job.input
     gguf, adapter = inputs.get("gguf"), inputs.get("adapter")
-    device = policies.device_for(params.get("device", "auto"), job.resources.get("gpu", 0))
+    gpus = job.resources.get("gpu", 0)
+    device = policies.device_for(params.get("device", "auto"), gpus)
     files = iter(_listed(inputs.get("sets", ())))
     predictions = _predictions(_listed(inputs.get("ensembles", ())), params.get("predictions", ()))
     sets, answers = {}, []
     adapter_folder = adapter and Path(adapter).parent
-    options = {"dtype": params.dtype, "device": device, "threads": job.threads}
+    options = {"dtype": params.dtype, "device": device, "cards": gpus, "threads": job.threads}
     with answering.opened(inputs.model, inputs["index"], adapter=adapter_folder, gguf=gguf, **options) as answerer:
         for name, settings in params.sets.items():
             kind = evaluations.load(settings["kind"])

@@ -14,13 +14,15 @@ def main(job):
     """Score training and validation pairs; say whose scores they are."""
     params, inputs = job.params, job.input
     policies.use_one_thread()
-    device = policies.device_for("auto", job.resources.get("gpu", 0))
+    gpus = job.resources.get("gpu", 0)
+    device = policies.device_for("auto", gpus)
     tokenizer = chats.load_tokenizer(inputs.model)
     model = policies.load(
         inputs.model,
         inputs["index"],
         adapter=Path(inputs.adapter).parent,
         device=device,
+        cards=gpus,
         dtype=params.dtype,
         attention=params.attention,
         four_bit=params.four_bit,

@@ -19,8 +19,9 @@ def main(job):
     params, inputs = job.params, job.input
     policies.use_one_thread()
     tokenizer = chats.load_tokenizer(inputs.model)
-    device = policies.device_for("auto", job.resources.get("gpu", 0))
-    model = policies.load(inputs.model, inputs["index"], device=device)
+    gpus = job.resources.get("gpu", 0)
+    device = policies.device_for("auto", gpus)
+    model = policies.load(inputs.model, inputs["index"], device=device, cards=gpus)
     found = [sample for path in inputs.prompts for sample in samples.read(path)]
     limits = gguf_checks.limits(params.quant, params.max_kl, params.min_agreement)
     longest = model.config.max_position_embeddings
