@@ -39,8 +39,12 @@ from tests.llm import models
 from tests.llm import test_train_chain as chain
 from tests.llm.test_trainers import made, settings
 
-# PEFT 0.21 asks transformers 5.23 by an older name
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+pytestmark = [
+    # PEFT 0.21 asks transformers 5.23 by an older name
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+    # torchrun's agent does not close the files from which it copies what its processes say
+    pytest.mark.filterwarnings("ignore:unclosed file .*/processes/logs/:ResourceWarning"),
+]
 TWO = {"kind": "data", "devices": 2}
 # 21 samples in steps of 4: the last step has one, and the second process nothing to do in it
 CHANGES = {"samples": 21, "epochs": 1, "gradient_checkpointing": True, "checkpoints": 3, "evaluations": 1}
@@ -356,7 +360,7 @@ def test_memory_is_that_of_all_processes_on_a_host_and_of_one_card_on_gpus(sourc
     assert model["cpu"] == one["cpu"] and model["cuda"].total < one["cuda"].total
     # two blocks on two cards
     assert model["cuda"].items["frozen weights"] == round(one["cuda"].items["frozen weights"] / 2)
-    assert model["cuda"].items["logits"] == one["cuda"].items["logits"]
+    assert model["cuda"].items["work in a block"] == one["cuda"].items["work in a block"]
     assert needs("data", 2, "grpo") == needs("none", 1, "grpo")
 
 
