@@ -47,7 +47,7 @@ rule check_recipe:
         mem_mb=megabytes(1500, per_input=8, per_folder=0),
         runtime=minutes(10, per_input=0.5),
         # what was planned, not asked for: no param, where a training runs changes no result
-        planned_gpus=gpus,
+        planned_gpus=training_gpus,
     params:
         recipe=recipe_params,
         corpus=lambda wc: recipe_settings(wc).corpus,
@@ -95,11 +95,12 @@ rule train_sft:
         f"{BENCHMARKS}/train_sft/{{recipe}}/{{phase}}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: 1
+    threads: training_processes
     resources:
         **training_request(lambda wc: f"sft-{wc.phase}"),
-        **gpu_request(gpus),
+        **gpu_request(training_gpus),
     params:
+        parallel=parallel_params,
         settings=lambda wc: recipe_settings(wc).at(wc.phase).model_dump(mode="json"),
         ordered=lambda wc: recipe_settings(wc).phases[wc.phase].curriculum is not None,
         lora=lambda wc: recipe_settings(wc).adapter.model_dump(mode="json"),
@@ -125,10 +126,11 @@ rule score_reference:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        **gpu_request(gpus),
+        **gpu_request(model_gpus),
         mem_mb=reference_megabytes,
         runtime=reference_minutes,
     params:
+        cards=spread,
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(
             mode="json", include={"parts", "samples", "max_length", "row_tokens"}
         ),
@@ -158,11 +160,12 @@ rule train_dpo:
         f"{BENCHMARKS}/train_dpo/{{recipe}}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: 1
+    threads: training_processes
     resources:
         **training_request(lambda wc: "dpo"),
-        **gpu_request(gpus),
+        **gpu_request(training_gpus),
     params:
+        parallel=parallel_params,
         settings=lambda wc: recipe_settings(wc).dpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
@@ -191,8 +194,9 @@ rule train_grpo:
     threads: 1
     resources:
         **training_request(lambda wc: "grpo"),
-        **gpu_request(gpus),
+        **gpu_request(model_gpus),
     params:
+        cards=spread,
         settings=lambda wc: recipe_settings(wc).grpo.model_dump(mode="json"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
@@ -312,7 +316,7 @@ rule verify_gguf:
         "../envs/llm.yaml"
     threads: 1
     resources:
-        **gpu_request(gpus),
+        **gpu_request(model_gpus),
         # the model in float32, twice its size in bfloat16, and the file in llama.cpp
         mem_mb=megabytes(2000, per_input=1.5, per_folder=2),
         runtime=verification_minutes,

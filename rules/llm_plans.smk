@@ -23,6 +23,33 @@ def gpus(wildcards):
     return int(gpu_wanted())
 
 
+def training_gpus(wildcards):
+    """How many GPUs an SFT or a DPO asks for."""
+    return gpus(wildcards) * recipe_settings(wildcards).parallel.devices
+
+
+def model_gpus(wildcards):
+    """How many GPUs one process asks for that has a recipe's whole model: several where its layers are spread."""
+    return gpus(wildcards) * spread(wildcards)
+
+
+def spread(wildcards):
+    """Over how many GPUs the layers of a recipe's model are spread where there are GPUs."""
+    parallel = recipe_settings(wildcards).parallel
+    return parallel.devices if parallel.kind == "model" else 1
+
+
+def training_processes(wildcards):
+    """How many processes an SFT or a DPO has."""
+    parallel = recipe_settings(wildcards).parallel
+    return parallel.devices if parallel.kind == "data" else 1
+
+
+def parallel_params(wildcards):
+    """What several devices change in a training."""
+    return recipe_settings(wildcards).parallel.model_dump(mode="json")
+
+
 def base_settings(wildcards):
     """The settings of a base."""
     return study.bases[wildcards.base]
@@ -169,6 +196,7 @@ def recipe_params(wildcards):
         "grpo": recipe.grpo and recipe.grpo.model_dump(mode="json"),
         "quants": list(recipe.export.quants),
         "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
+        "parallel": parallel_params(wildcards),
     }
 
 
@@ -194,7 +222,7 @@ def artifact_files(wildcards):
 
 def evaluation_gpus(wildcards):
     """How many GPUs an evaluation asks for: none for a GGUF file, the pinned llama.cpp computes on the CPU."""
-    return 0 if wildcards.artifact in quants_of(wildcards.recipe) else gpus(wildcards)
+    return 0 if wildcards.artifact in quants_of(wildcards.recipe) else model_gpus(wildcards)
 
 
 def set_files(wildcards):

@@ -119,8 +119,11 @@ def folds_minutes(folds):
 
 def gpu_request(asked):
     """The resources of a rule that asks for `asked(wildcards)` GPUs: their number, and where there are some their model
-    and their least memory in GB, as the study says. None is none to Snakemake."""
+    and their least memory in GB, as the study says. None is none to Snakemake. One task on one machine, whatever the
+    number: torchrun starts the processes."""
     return {
+        "tasks": 0,
+        "nodes": 1,
         "gpu": asked,
         "gpu_model": lambda wildcards: study.gpu.model if asked(wildcards) else None,
         "gpu_memory_gb": lambda wildcards: study.gpu.memory_gb if asked(wildcards) else None,
@@ -194,11 +197,11 @@ def training_megabytes(wildcards, input, attempt, stage):
     quarter; on a GPU the host's part. 16 MB for each of samples, and the Snakemake process."""
     samples, found = 16 * input.size_mb, preflight_of(input)
     if gpus(wildcards):
-        needed = GPU_HOST_MB + 1.3 * folder_megabytes(input)
+        needed = (GPU_HOST_MB + 1.3 * folder_megabytes(input)) * training_processes(wildcards)
     elif found and stage in found["stages"]:
         needed = 400 + 1.25 * found["stages"][stage]["memory"]["cpu"]["bytes"] / 2**20
     else:
-        needed = 2000 + 2.6 * folder_megabytes(input)
+        needed = (2000 + 2.6 * folder_megabytes(input)) * training_processes(wildcards)
     return int((needed + samples) * attempt)
 
 

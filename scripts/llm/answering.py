@@ -54,14 +54,14 @@ class Preference(NamedTuple):
 
 
 @contextmanager
-def opened(folder, index, *, adapter=None, gguf=None, dtype="float32", device="cpu", threads=1):
+def opened(folder, index, *, adapter=None, gguf=None, dtype="float32", device="cpu", cards=1, threads=1):
     """A :class:`Policy` (the model in ``folder``, with the adapter in the folder ``adapter`` if any) or, with the path
     ``gguf``, a :class:`File` with the tokenizer of ``folder``."""
     tokenizer = chats.load_tokenizer(folder)
     context = weights.read_config(folder).get("max_position_embeddings", CONTEXT)
     if gguf is None:
         policies.use_one_thread()
-        model = policies.load(folder, index, adapter=adapter, device=device, dtype=dtype)
+        model = policies.load(folder, index, adapter=adapter, device=device, dtype=dtype, cards=cards)
         if adapter is not None and dtype == "float32":
             # the same function up to float32 rounding, and DoRA's norms are not taken anew at every token
             model = model.merge_and_unload()

@@ -41,7 +41,9 @@ def main(job):
     }
     plans, needs = {stage: settings for stage, settings, _, _ in stages(job)}, {}
     for stage, found in measured.items():
-        needs[stage] = recipe_checks.needs(shapes, recipe["adapter"], stage, plans[stage], found)
+        needs[stage] = recipe_checks.needs(
+            shapes, recipe["adapter"], stage, plans[stage], found, recipe.get("parallel")
+        )
         said = {each: {device: of.body() for device, of in pair.items()} for each, pair in needs[stage].items()}
         body["stages"][stage] = {"tokens": recipe_checks.statistics(found)} | said
     disk = footprints.disk(recipe, shapes)
@@ -92,8 +94,13 @@ def refuse(job, needs, disk):
     halved until they fit, so one sample's has to.
     """
     gpus, name, folder = job.resources.get("planned_gpus"), job.wildcards.recipe, Path(job.output[0]).parent
-    found = footprints.available(folder, gpu=bool(gpus) and has_gpu())
+    parallel, here = job.params.recipe.get("parallel"), number_of_gpus()
+    # of several processes each has a card, of which one is looked at; one process has them all
+    cards = gpus if parallel and parallel["kind"] == "model" else 1
+    found = footprints.available(folder, gpu=min(cards, here) if gpus else False)
     wrong = []
+    if gpus and 0 < here < gpus:
+        wrong.append(f"parallel.devices: {gpus} GPUs are asked for and {here} are here; lower it, or run on more")
     # what a run before left is replaced
     old = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     attempts = [(disk, found.disk + old, f"recipe '{name}'")]
@@ -115,11 +122,11 @@ def refuse(job, needs, disk):
         raise StudyError("\n".join(wrong))
 
 
-def has_gpu():
-    """Whether torch finds a GPU here."""
+def number_of_gpus():
+    """How many GPUs torch finds here."""
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 if __name__ == "__main__":

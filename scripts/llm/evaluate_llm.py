@@ -18,7 +18,7 @@ def main(job):
     predictions = _predictions(_listed(inputs.get("ensembles", ())), params.get("predictions", ()))
     sets, answers = {}, []
     adapter_folder = adapter and Path(adapter).parent
-    options = {"dtype": params.dtype, "device": device, "threads": job.threads}
+    options = {"dtype": params.dtype, "device": device, "cards": job.resources.get("gpu", 0), "threads": job.threads}
     with answering.opened(inputs.model, inputs["index"], adapter=adapter_folder, gguf=gguf, **options) as answerer:
         for name, settings in params.sets.items():
             kind = evaluations.load(settings["kind"])

@@ -81,7 +81,11 @@ def row(examples):
 
 
 class Rows:
-    """The rows of all steps in order, as a map-style dataset; a row is put together when it is asked for."""
+    """The rows of all steps in order, as a map-style dataset; a row is put together when it is asked for.
+
+    An empty row is the shortest example, marked ``empty``: a process that has no row of a step computes it with the
+    others, and it counts for nothing.
+    """
 
     def __init__(self, examples, steps):
         self.examples, self.rows = examples, [each for step in steps for each in step]
@@ -90,6 +94,8 @@ class Rows:
         return len(self.rows)
 
     def __getitem__(self, number):
+        if not self.rows[number]:
+            return row([min(self.examples, key=lambda each: each.length)]) | {"empty": True}
         return row([self.examples[each] for each in self.rows[number]])
 
     def tokens(self):
@@ -99,7 +105,7 @@ class Rows:
 
 def collate(rows):
     """The one row of a micro-batch as tensors ``[1, tokens]``, where its segments begin (``bounds``, int32), their
-    ``lengths`` as plain numbers, and the references of its pairs ``[pairs, 2]``."""
+    ``lengths`` as plain numbers, the references of its pairs ``[pairs, 2]``, and whether it is ``empty``."""
     import torch
 
     (row,) = rows
@@ -108,6 +114,8 @@ def collate(rows):
     batch = {name: torch.tensor([row[name]]) for name in ("input_ids", "labels", "position_ids")}
     batch["bounds"] = torch.tensor(bounds, dtype=torch.int32)
     batch["lengths"] = [end - start for start, end in pairwise(bounds)]
+    if "empty" in row:
+        batch["empty"] = True
     if "references" in row:
         batch["references"] = torch.tensor(row["references"], dtype=torch.float32)
     return batch

@@ -24,13 +24,15 @@ def draw_batches(number, batch, epochs, seed, shuffle=True):
     return [stream[start : start + batch] for start in range(0, len(stream), batch)]
 
 
-def pack(batches, lengths, capacity):
+def pack(batches, lengths, capacity, multiple=1):
     """``(steps, rows)``: every step as a list of rows of sample positions, all with ``rows`` rows where they can.
 
     ``lengths``: tokens of each sample; longer ones than ``capacity`` have a row of their own. Rows of a step are
     about equally long (the longest sample goes to the shortest row) where that keeps them within the capacity.
+    ``multiple``: of what ``rows`` is one.
     """
     rows = max((len(_first_fit(batch, lengths, capacity)) for batch in batches), default=1)
+    rows = -(-rows // multiple) * multiple
     steps = [_balance(batch, lengths, rows) for batch in batches]
     for number, step in enumerate(steps):
         if any(len(row) > 1 and sum(lengths[each] for each in row) > capacity for row in step):
@@ -41,6 +43,17 @@ def pack(batches, lengths, capacity):
 def one_by_one(batches):
     """``(steps, rows)`` without packing: a row for every sample."""
     return [[[each] for each in batch] for batch in batches], max(map(len, batches), default=1)
+
+
+def share(steps, rows, processes, lengths):
+    """``(steps, rows)`` whose rows so many processes take in turn, equally many of each step.
+
+    The longest rows of a step come first: those that are computed at the same time are about equally long. Where a
+    step has too few, empty rows follow.
+    """
+    rows = -(-rows // processes) * processes
+    ordered = [sorted(step, key=lambda row: -sum(lengths[each] for each in row)) for step in steps]
+    return [step + [[]] * (rows - len(step)) for step in ordered], rows
 
 
 def _first_fit(batch, lengths, capacity):

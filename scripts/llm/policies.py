@@ -1,23 +1,34 @@
 """A base model with or without an adapter, ready to be trained or asked."""
 
+import os
 import shutil
 from pathlib import Path
 
 from scripts.common.atomic import replacing
 from scripts.common.errors import StudyError
-from scripts.llm import adapters, weights
+from scripts.llm import adapters, device_maps, weights
 from scripts.llm import attention as segments
 
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
 
 
 def load(
-    folder, index, *, adapter=None, device="cpu", dtype="float32", attention="sdpa", trainable=False, four_bit=False
+    folder,
+    index,
+    *,
+    adapter=None,
+    device="cpu",
+    dtype="float32",
+    attention="sdpa",
+    trainable=False,
+    four_bit=False,
+    cards=1,
 ):
     """The model in ``folder``, checked against its ``index``, with the adapter in the folder ``adapter`` if any.
 
-    ``dtype`` is that of the base's weights; ``four_bit`` loads them as NF4 (bitsandbytes), the rest as float32. Raises
-    StudyError where a file is not as the index says.
+    ``dtype`` is that of the base's weights; ``four_bit`` loads them as NF4 (bitsandbytes), the rest as float32.
+    ``cards``: over how many GPUs the layers are spread. Raises StudyError where a file is not as the index says, and
+    where the cards do not hold the model.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -29,8 +40,11 @@ def load(
     if four_bit:
         settings["quantization_config"] = quantisation(dtype)
     if device == "cuda":
-        # the whole model on the first card, where the trainer computes
-        settings["device_map"] = {"": 0}
+        # the whole model on one card, where the trainer of this process computes: torchrun says which of several
+        settings["device_map"] = {"": int(os.environ.get("LOCAL_RANK", 0))}
+    if device == "cuda" and cards > 1:
+        room = dict(list(device_maps.free().items())[:cards])
+        settings["device_map"] = device_maps.spread(folder, room, "float32" if four_bit else dtype, four_bit)
     model = AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=False, **settings)
     if four_bit:
         # before any adapter: every phase, DPO and its reference have to compute alike

@@ -209,9 +209,26 @@ def widest_row(measured, settings):
     return row, min(math.ceil(row * share), sum(sorted(measured.targets)[-settings["batch"] :]))
 
 
-def needs(shapes, adapter, stage, settings, measured):
+def needs(shapes, adapter, stage, settings, measured, parallel=None):
     """``{"memory", "memory_of_one_sample"}`` of a training, each ``{"cpu", "cuda"}``: estimates of the widest row, and
-    of the longest sample alone, which is as far as rows can be halved on a GPU."""
+    of the longest sample alone, which is as far as rows can be halved on a GPU.
+
+    ``parallel``: dict of the recipe's, or None. Of several processes the host holds all, of several GPUs the estimate
+    is that of one of them.
+    """
+    found = _needs_of_one(shapes, adapter, stage, settings, measured)
+    kind, devices = (parallel["kind"], parallel["devices"]) if parallel else ("none", 1)
+    if kind == "data" and stage != "grpo":
+        found = {name: each | {"cpu": footprints.of_processes(each["cpu"], devices)} for name, each in found.items()}
+    if kind == "model":
+        found = {
+            name: each | {"cuda": footprints.of_each_card(each["cuda"], shapes, devices)}
+            for name, each in found.items()
+        }
+    return found
+
+
+def _needs_of_one(shapes, adapter, stage, settings, measured):
     if stage == "grpo":
         return dict.fromkeys(("memory", "memory_of_one_sample"), _grpo_needs(shapes, adapter, settings, measured))
     if stage == "dpo":

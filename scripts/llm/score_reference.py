@@ -21,6 +21,7 @@ def main(job):
         inputs["index"],
         adapter=Path(inputs.adapter).parent,
         device=device,
+        cards=job.resources.get("gpu", 0),
         dtype=params.dtype,
         attention=params.attention,
         four_bit=params.four_bit,

@@ -1,6 +1,7 @@
 """A training as a job: its state below .work, its health, its failure record, and the files that it leaves.
 
 A killed job goes on from its last complete checkpoint; a sick one stops, leaves a record and its last healthy adapter.
+Where a recipe trains data-parallel, the job holds the state and the record, and its processes (:func:`joined`) train.
 """
 
 import shutil
@@ -11,7 +12,7 @@ from scripts.common.atomic import replacing
 from scripts.common.job import progress
 from scripts.common.results import read_json, write_result
 from scripts.common.training import callbacks, failures, health, metrics, states
-from scripts.llm import footprints, policies, trainers
+from scripts.llm import footprints, policies, processes, trainers
 
 METRICS = "metrics.jsonl"
 
@@ -26,10 +27,13 @@ def opened(job, rule, key, stage=None):
     """
     study = Path(*Path(job.output[0]).parts[:2])
     device = policies.device_for(job.resources)
-    if stage and job.input.get("preflight"):
-        require_memory(read_json(job.input.preflight)["stages"][stage], study, device)
+    # of several processes each has a card, and looks at its memory itself; one process has them all
+    several = processes.number(job.params.get("parallel")) > 1
+    cards = 1 if several else max(1, job.resources.get("gpu", 0))
+    if not several or device == "cpu":
+        require_memory(job, stage, device, cards)
     with states.State.open(Path(".work", study.name), rule, key, job) as state:
-        session = Session(state, device)
+        session = Session(state, device, rule, stage, cards)
         policies.use_one_thread()
         try:
             with failures.recording(study, rule, key, files=session.healthy_files, step=session.step):
@@ -39,21 +43,86 @@ def opened(job, rule, key, stage=None):
         state.close()
 
 
-def require_memory(stage, folder, device):
-    """Raise StudyError, with figures, where a stage of preflight.json needs more memory than there is here.
+@contextmanager
+def joined(job, task):
+    """The :class:`Session` of one of several processes of a job, whose state is open in the job's own process.
 
-    On a GPU rows are halved until they fit: one sample has to.
+    ``task``: what :meth:`Session.run` gave to :func:`scripts.llm.processes.launch`.
     """
-    items = stage["memory_of_one_sample" if device == "cuda" else "memory"][device]["items"]
-    footprints.require_here(footprints.Estimate("memory", items), folder, device)
+    if task["device"] == "cuda":
+        require_memory(job, task["stage"], "cuda")
+    state = states.State(task["folder"], task["lock"])
+    session = Session(state, task["device"], task["rule"], task["stage"])
+    policies.use_one_thread()
+    try:
+        yield session
+    finally:
+        session.writer.close()
+
+
+def require_memory(job, stage, device, cards=1):
+    """Raise StudyError, with figures, where a stage of the job's preflight.json needs more memory than there is here.
+
+    On a GPU rows are halved until they fit: one sample has to. ``cards``: over how many the layers are spread.
+    """
+    if not stage or not job.input.get("preflight"):
+        return
+    found, folder = read_json(job.input.preflight)["stages"][stage], Path(*Path(job.output[0]).parts[:2])
+    items = found["memory_of_one_sample" if device == "cuda" else "memory"][device]["items"]
+    footprints.require_here(footprints.Estimate("memory", items), folder, device, cards)
 
 
 class Session:
-    """One training: ``device`` is cpu or cuda; after :meth:`train`, ``course`` and ``guard`` tell what was done."""
+    """One training: ``device`` is cpu or cuda; after :meth:`train`, ``course`` and ``guard`` tell what was done.
 
-    def __init__(self, state, device):
-        self.state, self.device, self.course, self.guard, self.shrunk = state, device, None, None, []
+    ``cards``: over how many GPUs its layers are spread; ``shares``: how many processes take part; ``rank``: the place
+    of this one.
+    """
+
+    def __init__(self, state, device, rule=None, stage=None, cards=1):
+        self.state, self.device, self.rule, self.stage, self.cards = state, device, rule, stage, cards
+        self.course, self.guard, self.shrunk = None, None, []
         self.writer = metrics.Metrics(state.folder / METRICS)
+        self.rank, self.shares = processes.position()
+
+    def run(self, train, job):
+        """``train(job, session)``: here, or in several processes where the recipe trains data-parallel.
+
+        ``train`` is a function of the rule's script. What one of the processes raises is raised here, once; rows that
+        do not fit a GPU are halved, and all of them begin again from the last complete checkpoint.
+        """
+        number = processes.number(job.params.get("parallel"))
+        if number == 1:
+            return train(job, self)
+        # a script that Snakemake runs is called __main__
+        module = f"scripts.llm.{self.rule}" if train.__module__ == "__main__" else train.__module__
+        task = {
+            "function": f"{module}:{train.__name__}",
+            "job": processes.describe(job),
+            "rule": self.rule,
+            "stage": self.stage,
+            "device": self.device,
+            "folder": str(self.state.folder),
+            "lock": str(self.state.folder.with_name(f".{self.state.folder.name}.lock")),
+        }
+        progress.info("%d processes", number)
+        while True:
+            # those that are not complete are removed here, by one process
+            self.state.checkpoints()
+            try:
+                return processes.launch(number, self.state.folder / processes.FOLDER, task)
+            except processes.TooLargeError as told:
+                _, shrink = self._halving("row_tokens", told.old, "rows of {} tokens")
+                shrink(told.old, told.new)
+            except BaseException:
+                self._look_back(job.params.settings)
+                raise
+
+    def _look_back(self, settings):
+        """Judge the training by its records: what the processes knew of its health ended with them."""
+        self.watch(settings)
+        for record in self.records():
+            self.guard.observe(record)
 
     def train(self, model, make_course, settings, *, objective, validation, seed, first=None):
         """Train ``model`` in place: see :func:`scripts.llm.trainers.train_fitting`.
@@ -88,8 +157,18 @@ class Session:
         """``(size, shrink)``: how much is computed at once, and what to call when it did not fit: ``shrink(old, new)``.
 
         ``name``: of the size; ``what``: it in words, as "rows of {} tokens". What did not fit before a kill does not
-        fit after it.
+        fit after it. In one of several processes ``shrink`` ends it: the job starts all of them again.
         """
+        size, shrink = self._halving(name, size, what)
+        if self.shares == 1:
+            return size, shrink
+
+        def tell(old, new):
+            raise processes.TooLargeError(old, new)
+
+        return size, tell
+
+    def _halving(self, name, size, what):
         self.shrunk = self.state.recall("shrunk", [])
 
         def shrink(old, new):
@@ -127,7 +206,8 @@ class Session:
 
     def records(self):
         """The records of metrics.jsonl so far."""
-        return metrics.read(self.state.folder / METRICS)
+        path = self.state.folder / METRICS
+        return metrics.read(path) if path.exists() else []
 
     def save_metrics(self, path):
         """Put metrics.jsonl where the rule wants it."""
@@ -137,8 +217,11 @@ class Session:
     def save(self, job, model, base, body):
         """Write the four files of a trained policy: adapter, its config, metrics and summary.
 
-        ``base``: the name of the base in the adapter's config; ``body``: what the summary says beside the course.
+        ``base``: the name of the base in the adapter's config; ``body``: what the summary says beside the course. Of
+        several processes the first one writes.
         """
+        if self.rank:
+            return
         policies.save_adapter(model, base, self.state.folder / "final", job.output.adapter, job.output.config)
         self.save_metrics(job.output.metrics)
         losses = [each["loss"] for each in self.records() if "loss" in each]

@@ -143,6 +143,28 @@ class Grpo(Training):
     max_new_tokens: PositiveInt = Field(256, description="of a completion")
 
 
+class Parallel(Settings):
+    """How SFT and DPO use several devices. The number of processes changes the last digits of what is trained."""
+
+    kind: Literal["none", "data", "model"] = Field(
+        "none",
+        description="data: a process for each device, each with the whole model and its share of every batch "
+        "(torchrun, DDP; GRPO keeps to one); model: one process, the layers spread over the GPUs (device_map auto), "
+        "for a base that does not fit one",
+    )
+    devices: PositiveInt = Field(1, description="GPUs of a training; with kind data and no GPU processes on the CPU")
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.kind == "none" and self.devices > 1:
+            raise ValueError(
+                f"devices: {self.devices} devices need a kind: data where the base fits one of them, else model"
+            )
+        if self.kind != "none" and self.devices < 2:
+            raise ValueError(f"devices: kind {self.kind} needs at least 2; for one device leave parallel out")
+        return self
+
+
 class TrainingPhase(Settings):
     """One phase of SFT: which samples, and what it overrides. It continues the adapter of the one before."""
 
@@ -239,6 +261,7 @@ class Recipe(Settings):
     )
     dpo: Dpo | None = Field(None, description="after SFT; null: none")
     grpo: Grpo | None = Field(None, description="after DPO, or SFT; null: none")
+    parallel: Parallel = Field(Parallel(), description="several devices for one training")
     export: Export = Field(Export(), description="GGUF files and what goes with them")
     evaluation: dict[Name, EvaluationSet] = Field({}, description="what every artifact is asked")
 
@@ -251,6 +274,19 @@ class Recipe(Settings):
                 "export.lora: llama.cpp has no DoRA adapters (their magnitudes scale the base's weights); "
                 "leave it off and use the merged GGUF files"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self):
+        if self.parallel.kind == "data":
+            batches = {f"phases.{name}: sft.batch": self.at(name).batch for name in self.phases}
+            batches |= {"dpo.batch": self.dpo.batch} if self.dpo else {}
+            for where, batch in batches.items():
+                if batch % self.parallel.devices:
+                    raise ValueError(
+                        f"{where} of {batch} samples is no multiple of parallel.devices ({self.parallel.devices}), "
+                        "among which it is divided; change one of them"
+                    )
         return self
 
     def at(self, phase):

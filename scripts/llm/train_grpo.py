@@ -26,6 +26,7 @@ def main(job):
             inputs["index"],
             adapter=Path(inputs.adapter).parent,
             device=session.device,
+            cards=session.cards,
             dtype=settings["dtype"],
             trainable=True,
             four_bit=params.four_bit,

@@ -8,7 +8,7 @@ import gc
 from typing import NamedTuple
 
 from scripts.common.training import failures
-from scripts.llm import packing
+from scripts.llm import device_maps, packing, processes
 from scripts.llm.examples import IGNORED, Rows, collate
 
 # transformers' names of schedules, where ours are others: its "constant" has no warm-up
@@ -23,15 +23,18 @@ class Course(NamedTuple):
     steps: int
 
 
-def course(examples, settings, seed, capacity=None, packed=True, shuffle=True):
+def course(examples, settings, seed, capacity=None, packed=True, shuffle=True, shares=1):
     """The :class:`Course` of examples by the settings of a training (dict); ``capacity`` replaces its row_tokens.
 
-    ``shuffle``: each epoch has an order of its own; without, every epoch has that of the examples.
+    ``shuffle``: each epoch has an order of its own; without, every epoch has that of the examples. ``shares``: how many
+    processes take the rows of a step in turn; the samples of a step are the same for any number of them.
     """
     batches = packing.draw_batches(len(examples), settings["batch"], settings["epochs"], seed, shuffle)
     lengths = [each.length for each in examples]
     capacity = capacity or settings["row_tokens"]
-    steps, rows = packing.pack(batches, lengths, capacity) if packed else packing.one_by_one(batches)
+    steps, rows = packing.pack(batches, lengths, capacity, shares) if packed else packing.one_by_one(batches)
+    if shares > 1:
+        steps, rows = packing.share(steps, rows, shares, lengths)
     return Course(Rows(examples, steps), rows, len(steps))
 
 
@@ -52,22 +55,26 @@ def arguments(settings, course, folder, *, seed, device):
     """
     from transformers import TrainingArguments
 
+    rank, shares = processes.position()
     made = TrainingArguments(
         **optimisation(settings, course.steps),
         output_dir=str(folder),
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=course.per_step,
+        gradient_accumulation_steps=course.per_step // shares,
         max_steps=course.steps,
         train_sampling_strategy="sequential",
         optim="adamw_torch_fused" if device == "cuda" else "adamw_torch",
         use_cpu=device == "cpu",
-        seed=seed,
+        # dropout is drawn anew in every process
+        seed=seed + rank,
         save_total_limit=2,
         eval_strategy="steps" if settings["evaluations"] else "no",
         eval_steps=max(1, -(-course.steps // max(1, settings["evaluations"]))),
         remove_unused_columns=False,
         dataloader_pin_memory=device == "cuda",
         average_tokens_across_devices=True,
+        # every row passes through every adapter
+        ddp_find_unused_parameters=False,
     )
     return on_one_gpu(made)
 
@@ -112,10 +119,21 @@ def _trainer():
             self.objective = objective
 
         def _get_num_items_in_batch(self, batch_samples, device):
-            return sum(self.objective.size(batch) for batch in batch_samples)
+            import torch
+
+            own = sum(items(self.objective, batch) for batch in batch_samples)
+            if self.args.world_size == 1:
+                return own
+            return int(self.accelerator.gather(torch.tensor([own], device=device)).sum())
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-            return self.objective.total(model, inputs) / (num_items_in_batch or self.objective.size(inputs))
+            total = self.objective.total(model, inputs)
+            if inputs.get("empty"):
+                total = total * 0.0
+            if self.args.world_size > 1:
+                # the mean over the processes is taken of gradients and of logged losses
+                total = total * self.args.world_size
+            return total / (num_items_in_batch or self.objective.size(inputs))
 
         def evaluate(self, *_, **__):
             metrics = {"eval_loss": validation_loss(self, self.objective, self.eval_dataset)}
@@ -126,18 +144,30 @@ def _trainer():
     return RowTrainer
 
 
+def items(objective, batch):
+    """What a row counts for in the mean of a step: nothing where it is empty."""
+    return 0 if batch.get("empty") else objective.size(batch)
+
+
 def validation_loss(trainer, objective, rows):
-    """The mean loss over all items of validation rows: neither the rows nor their order matter."""
+    """The mean loss over all items of validation rows: neither the rows nor their order matter.
+
+    Of several processes each computes its share of the rows.
+    """
     import torch
 
-    model, total, items = trainer.model.eval(), 0.0, 0
+    model, sums = trainer.model.eval(), [0.0, 0]
+    rank, shares = processes.position()
     with torch.no_grad(), trainer.compute_loss_context_manager():
-        for number in range(len(rows)):
+        for number in range(rank, len(rows), shares):
             batch = trainer._prepare_inputs(collate([rows[number]]))
-            total += float(objective.total(model, batch))
-            items += objective.size(batch)
+            sums[0] += float(objective.total(model, batch))
+            sums[1] += objective.size(batch)
     model.train()
-    return total / items
+    if shares > 1:
+        each = torch.tensor([sums], dtype=torch.float64, device=trainer.args.device)
+        sums = trainer.accelerator.gather(each).sum(dim=0).tolist()
+    return sums[0] / sums[1]
 
 
 class Imitation:
@@ -226,7 +256,9 @@ def target_logits(model, batch):
     places = (labels != IGNORED).nonzero()[:, 0]
     inputs = {name: batch[name] for name in ("input_ids", "position_ids")}
     inputs |= {"cu_seq_lens_q": batch["bounds"], "segment_lengths": batch["lengths"]}
-    logits = model(**inputs, logits_to_keep=places - 1, use_cache=False).logits[0]
+    # the last layer may be on another card than the first: places on the host index both
+    kept = (places - 1).cpu() if device_maps.is_spread(model) else places - 1
+    logits = model(**inputs, logits_to_keep=kept, use_cache=False).logits[0]
     return logits, labels[places]
 
 
@@ -294,7 +326,7 @@ def halved(several, capacity, problem):
     ]
     longest = max(size for size, _ in rows)
     alone = any(size == longest and samples == 1 for size, samples in rows)
-    if all(samples == 1 for _, samples in rows) or (alone and capacity <= longest // 2):
+    if all(samples <= 1 for _, samples in rows) or (alone and capacity <= longest // 2):
         said = f"the GPU's memory does not hold a row of one sample ({longest} tokens): {problem}"
         remedy = "lower max_length, turn on gradient_checkpointing, or take adapter.method qlora"
         raise failures.stopped("out_of_memory", None, {"message": said}, remedy)

@@ -20,7 +20,7 @@ def main(job):
     policies.use_one_thread()
     tokenizer = chats.load_tokenizer(inputs.model)
     device = policies.device_for(job.resources)
-    model = policies.load(inputs.model, inputs["index"], device=device)
+    model = policies.load(inputs.model, inputs["index"], device=device, cards=job.resources.get("gpu", 0))
     found = [sample for path in inputs.prompts for sample in samples.read(path)]
     limits = gguf_checks.limits(params.quant, params.max_kl, params.min_agreement)
     longest = model.config.max_position_embeddings

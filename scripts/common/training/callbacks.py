@@ -112,6 +112,11 @@ def _checkpoint_class():
                 self.state.discard_after(state.global_step)
 
         def on_save(self, args, state, control, **kwargs):
+            if args.world_size > 1:
+                # every process has files in the checkpoint, and it is complete with all of them
+                import torch
+
+                torch.distributed.barrier()
             if not state.is_world_process_zero:
                 return
             if self.writer is not None:
