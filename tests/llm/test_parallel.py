@@ -367,9 +367,9 @@ def test_memory_is_that_of_all_processes_on_a_host_and_of_one_card_on_gpus(sourc
 def test_a_machine_with_too_few_gpus_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert policies.device_for("auto", 2) == "cuda"
-    with pytest.raises(StudyError, match="asked for 4 GPUs and finds 2; .*parallel.devices"):
-        policies.device_for("auto", 4)
+    assert policies.device_for({"gpu": 2}) == "cuda"
+    with pytest.raises(StudyError, match="asked for 4 GPU and finds 2 "):
+        policies.device_for({"gpu": 4})
     assert check_recipe.number_of_gpus() == 2
 
 
