@@ -204,4 +204,7 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    # under its own name: its errors have to be the classes that others raise
+    from scripts.llm import processes
+
+    processes.main(sys.argv[1])

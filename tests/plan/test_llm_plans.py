@@ -195,3 +195,69 @@ def test_a_merge_of_itself_is_refused(config):
 def test_the_published_recipes_are_valid_and_pin_their_bases(name):
     study = read_study(yaml.safe_load((ROOT / f"studies/{name}.yaml").read_text()))
     assert study.recipes and all(base.kind == "hub" and len(base.revision) == 40 for base in study.bases.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "trainings", "whole", "processes"), [("data", 2, 1, 2), ("model", 2, 2, 1), ("none", 1, 1, 1)]
+)
+def test_several_devices_are_asked_for_as_the_recipe_says(
+    rules, monkeypatch, tmp_path, kind, trainings, whole, processes
+):
+    """On one machine and as one task, within which torchrun starts the processes."""
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+
+    known = rules["all"].workflow.globals
+    trader = known["study"].recipes["trader"]
+    parallel = type(trader.parallel)(kind=kind, devices=1 if kind == "none" else 2)
+    monkeypatch.setitem(known["study"].recipes, "trader", trader.model_copy(update={"parallel": parallel}))
+    file = tmp_path / "data.jsonl"
+    file.write_bytes(b"")
+    for machine in (0, 1):
+        monkeypatch.setitem(known, "gpus", lambda wildcards, machine=machine: machine)
+        asked = {name: resource(rules[name], "gpu") for name in ("train_sft", "train_dpo")}
+        assert set(asked.values()) == {machine * trainings}
+        others = ("score_reference", "train_grpo", "verify_gguf", "evaluate_llm")
+        assert {resource(rules[name], "gpu", artifact="dpo") for name in others} == {machine * whole}
+    assert known["training_processes"](wildcards()) == processes
+    assert resource(rules["train_sft"], "mem_mb", file) == 2000 * processes
+    for name in (*asked, *others):
+        needs = {each: resource(rules[name], each, artifact="dpo") for each in ("gpu", "tasks", "nodes")}
+        job = SimpleNamespace(resources=SubmittedResources(needs), threads=processes)
+        told = {
+            "run_uuid": "x",
+            "slurm_logfile": "x",
+            "comment_str": "x",
+            "account": "",
+            "partition": "",
+            "workdir": "",
+        }
+        command = get_submit_command(job, told)
+        # with several tasks, SLURM would start the whole job several times
+        assert "ntasks" not in command and " --nodes=1 " in command, command
+        assert f" --cpus-per-task={processes}" in command
+
+
+class SubmittedResources(dict):
+    """Resources as the executor sees them."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_what_several_devices_change_is_a_param_of_what_they_train(rules, monkeypatch):
+    known = rules["all"].workflow.globals
+    trader = known["study"].recipes["trader"]
+
+    def params(name, kind, devices):
+        parallel = type(trader.parallel)(kind=kind, devices=devices)
+        monkeypatch.setitem(known["study"].recipes, "trader", trader.model_copy(update={"parallel": parallel}))
+        given = {"parallel": known["parallel_params"], "cards": known["spread"]}
+        named = set(rules[name].params.keys())
+        return {key: function(wildcards()) for key, function in given.items() if key in named}
+
+    one = {name: params(name, "none", 1) for name in ("train_sft", "train_dpo", "train_grpo", "score_reference")}
+    for name, values in one.items():
+        assert values, name
+        assert params(name, "model", 2) != values
+        # GRPO and the reference's scores are made by one process
+        assert (params(name, "data", 2) == values) == (name in ("train_grpo", "score_reference"))
+    assert not {"parallel", "cards"} & set(rules["evaluate_llm"].params.keys())
