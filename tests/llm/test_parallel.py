@@ -367,6 +367,7 @@ def test_memory_is_that_of_all_processes_on_a_host_and_of_one_card_on_gpus(sourc
 def test_a_machine_with_too_few_gpus_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda card: None)
     assert policies.device_for({"gpu": 2}) == "cuda"
     with pytest.raises(StudyError, match="asked for 4 GPU and finds 2 "):
         policies.device_for({"gpu": 4})
