@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import importlib.metadata
+import logging
 import os
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="session")
 def bucket():
     """The endpoint of an S3 server of moto with one empty bucket."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())

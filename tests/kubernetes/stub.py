@@ -62,9 +62,13 @@ class Pod:
             source = each["valueFrom"]["secretKeyRef"]
             self.environment[each["name"]] = base64.b64decode(secrets[source["name"]]["data"][source["key"]]).decode()
 
-    def run(self, slots):
-        """Run the command when a slot is free, and keep its exit status."""
+    def run(self, slots, killed=False):
+        """Run the command when a slot is free, and keep its exit status; ``killed``: by the node, before it began."""
         with slots:
+            if killed:
+                self.folder.with_suffix(".log").write_text("")
+                self.code = 128 + signal.SIGKILL
+                return
             self.folder.mkdir(parents=True)
             with open(self.folder.with_suffix(".log"), "w") as log:
                 self.process = subprocess.Popen(
@@ -93,11 +97,14 @@ class Pod:
 
 
 class Cluster:
-    """What the stub knows: the secrets, the jobs by name with their pods, what it refused, what was deleted."""
+    """What the stub knows: the secrets, the jobs by name with their pods, what it refused, what was deleted.
+
+    ``kills``: of so many pods the node kills the container, as it does where memory runs out.
+    """
 
     def __init__(self, folder, image, pods=2):
         self.folder, self.image, self.slots = folder, image, threading.Semaphore(pods)
-        self.secrets, self.jobs, self.refused, self.deleted = {}, {}, [], []
+        self.secrets, self.jobs, self.refused, self.deleted, self.kills = {}, {}, [], [], 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"cluster": self}))
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -133,7 +140,8 @@ class Cluster:
         for each in manifest["spec"]["template"]["spec"]["containers"]:
             check_resources(each.get("resources", {}))
         self.jobs[name] = Pod(manifest, self.secrets, self.folder / name, self.image)
-        threading.Thread(target=self.jobs[name].run, args=(self.slots,), daemon=True).start()
+        killed, self.kills = self.kills > 0, max(0, self.kills - 1)
+        threading.Thread(target=self.jobs[name].run, args=(self.slots, killed), daemon=True).start()
         return manifest
 
     def delete(self, name):
