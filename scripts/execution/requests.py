@@ -40,8 +40,8 @@ def google_gpus(number, model):
         return number
     if number > 1:
         raise StudyError(
-            f"a job asks for {number} GPUs of model '{model}': the plugin googlebatch knows how to ask for one GPU of a "
-            "named model, or for several of its default one (nvidia-tesla-t4); name no model, or ask for one GPU"
+            f"a job asks for {number} GPUs of model '{model}': the plugin googlebatch can ask for one GPU of a named "
+            "model, or for several of its default one (nvidia-tesla-t4); name no model, or ask for one GPU"
         )
     return model
 

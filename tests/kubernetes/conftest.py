@@ -17,7 +17,7 @@ ThreadedMotoServer = pytest.importorskip("moto.server").ThreadedMotoServer
 
 from tests.containerfile import variables  # noqa: E402
 from tests.kubernetes.stub import Cluster  # noqa: E402
-from tests.planning import ROOT, copy_checkout  # noqa: E402
+from tests.planning import copy_checkout  # noqa: E402
 
 BUCKET = "quantmake-test"
 # bars that are made up by the job itself: a pod sees no file of the machine that submits
@@ -27,7 +27,7 @@ STUDY = {
     "markets": {
         "made": {
             "source": {"kind": "simulate", "start": "2020-01-01", "end": "2020-03-01"},
-            "symbols": ["AAA", "BBB"],
+            "symbols": ["AAA"],
             "partition": "month",
         }
     },

@@ -183,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(method(plural, rest, query, json.loads(body or "{}")))
         except RefusedError as error:
             status, message = error.args
-            self.cluster.refused.append(message)
+            self.cluster.refused.append((status, message))
             self.answer({"kind": "Status", "status": "Failure", "message": message, "code": status}, status)
 
     def do_POST(self):

@@ -45,15 +45,17 @@ def memory(pod):
 
 
 def test_a_study_in_pods_equals_a_local_one_and_a_killed_pod_costs_a_retry(tmp_path, cluster, submit, bucket):
-    """Two ingests and the checkpoint that surveys them; the first pod is killed as a node's memory guard does it."""
+    """An ingest and the checkpoint that surveys it; the first pod is killed as a node's memory guard does it."""
     cluster.kills = 1
     done = submit(checkout_of(tmp_path / "pods_checkout"), MANIFEST)
     assert done.returncode == 0, done.stderr[-6000:]
     pods = list(cluster.jobs.values())
-    assert [each.code for each in pods].count(137) == 1 and len(pods) == 4 and not cluster.refused
+    assert [each.code for each in pods] == [137, 0, 0]
+    # nothing was refused but the log of a run before the first: scripts/execution/pod_logs.py
+    assert [status for status, _ in cluster.refused] == [400]
     assert done.stderr.count("Trying to restart job") == 1
     # the second attempt asks for more memory; requests are limits
-    assert sorted(map(memory, pods)) == [500, 1000, 1000, 2000]
+    assert [memory(each) for each in pods] == [1000, 2000, 500]
     for pod in pods:
         resources = pod.container["resources"]
         assert resources["limits"]["memory"] == resources["requests"]["memory"]

@@ -63,7 +63,7 @@ def test_kubernetes_jobs_ask_for_gpus_with_limits_and_cpu_jobs_for_none(folder):
         assert asked.scale == 0 and asked.gpu_manufacturer == "nvidia", rule
         assert 10_000 <= asked.disk_mb <= 50_000, rule
         assert asked.get("gpu") == (1 if rule in GPU_RULES else None), rule
-    assert not any("gpu" in asked.keys() for asked in requests_of(folder, "kubernetes", "cpu").values())
+    assert not any("gpu" in dict(asked) for asked in requests_of(folder, "kubernetes", "cpu").values())
 
 
 def google_job(resources, rule="train_sft"):
@@ -105,7 +105,7 @@ def test_a_google_batch_job_has_the_memory_time_and_gpus_of_the_rule(folder, cap
         assert policy.policy.boot_disk.image.endswith("batch-cos-stable-official")
         assert policy.policy.boot_disk.size_gb == 100 and task.max_retry_count == 0
     for asked in requests_of(folder, "googlebatch", "cpu").values():
-        assert "nvidia_gpu" not in asked.keys()
+        assert "nvidia_gpu" not in dict(asked)
 
 
 def test_an_aws_batch_job_has_at_least_the_memory_and_cores_of_the_rule(folder, monkeypatch):
@@ -131,7 +131,7 @@ def test_an_aws_batch_job_has_at_least_the_memory_and_cores_of_the_rule(folder, 
             assert needs.get("GPU") == (1 if rule in GPU_RULES else None), rule
             assert made["timeout"]["attemptDurationSeconds"] >= 60 * asked.runtime, rule
             client.deregister_job_definition(jobDefinition=made["jobDefinitionArn"])
-    assert not any("_gpus" in asked.keys() for asked in requests_of(folder, "aws-batch", "cpu").values())
+    assert not any("_gpus" in dict(asked) for asked in requests_of(folder, "aws-batch", "cpu").values())
 
 
 def test_memory_follows_the_attempt_in_the_words_of_each_cloud(folder):
@@ -147,12 +147,18 @@ def test_other_executors_see_none_of_these_words(folder):
     with planned(folder, "kubernetes", config={"device": "cuda"}) as flow:
         flow._executor_plugin = SimpleNamespace(name="slurm")
         asked = request(next(each for each in flow.rules if each.name == "train_sft"))
-    assert not {key for key in asked.keys() if key.startswith(("googlebatch", "nvidia", "_gpus"))} and asked.gpu == 1
+    assert not {key for key in dict(asked) if key.startswith(("googlebatch", "nvidia", "_gpus"))} and asked.gpu == 1
 
 
 @pytest.mark.parametrize(
     ("megabytes", "cores", "expected"),
-    [(500, 1, (2048, 1)), (2500, 1, (3072, 1)), (2500, 2, (4096, 2)), (9000, 1, (9216, 2)), (125_000, 16, (122_880, 16))],
+    [
+        (500, 1, (2048, 1)),
+        (2500, 1, (3072, 1)),
+        (2500, 2, (4096, 2)),
+        (9000, 1, (9216, 2)),
+        (125_000, 16, (122_880, 16)),
+    ],
 )
 def test_the_smallest_size_of_aws_batch_that_holds_a_job(megabytes, cores, expected):
     assert requests.batch_size(megabytes, cores) == expected
@@ -166,7 +172,9 @@ def test_what_a_plugin_cannot_ask_for_is_an_error_that_says_so():
     assert [requests.google_gpus(*each) for each in ((0, None), (2, None), (1, "nvidia-l4"))] == [None, 2, "nvidia-l4"]
 
 
-@pytest.mark.parametrize(("command", "precommand", "status"), [("false", "", 0), ("false", "ours", 1), ("true", "ours", 0)])
+@pytest.mark.parametrize(
+    ("command", "precommand", "status"), [("false", "", 0), ("false", "ours", 1), ("true", "ours", 0)]
+)
 def test_a_google_batch_script_ends_with_the_status_of_its_job(tmp_path, command, precommand, status):
     """The first case is the plugin's own script: it ends well although its job failed."""
     from snakemake_executor_plugin_googlebatch.command import get_writer
