@@ -417,6 +417,9 @@ rule tabulate_times:
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        benchmarks=address(BENCHMARKS),
+        access=access(),
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -444,6 +447,7 @@ rule tabulate_failures:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        study=RESULTS,
         records=lambda wc: failure_records.digest(RESULTS),
     script:
         "../scripts/report/tabulate_failures.py"
@@ -460,7 +464,8 @@ rule verify_results:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        study=RESULTS,
+        study=address(RESULTS),
+        access=access(),
     script:
         "../scripts/report/verify_results.py"
 
