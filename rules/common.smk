@@ -93,18 +93,6 @@ def is_there(path):
     return file.storage_object.exists() if file.is_storage else os.path.exists(file)
 
 
-def address(path):
-    """Where a file or folder of the study is: its path, or the address of the object."""
-    prefix = workflow.storage_settings.default_storage_prefix
-    return f"{prefix.rstrip('/')}/{path}" if workflow.storage_settings.default_storage_provider else path
-
-
-def access():
-    """How the objects are reached, less all secrets; nothing where the files are on disk."""
-    provider = workflow.storage_registry.default_storage_provider
-    return object_stores.public_settings(provider.settings) if provider else {}
-
-
 def kept_here():
     """The rules whose jobs need what only this machine has: Snakemake's records, and the user's own files."""
 
@@ -120,8 +108,12 @@ def kept_here():
     return rules | ({"build_base"} if any(base.kind == "local" for base in study.bases.values()) else set())
 
 
+os.environ.pop(object_stores.HOME, None)
 if workflow.storage_settings.default_storage_provider:
     workflow.localrules(*sorted(kept_here()))
+    # not by params: where the objects are is no reason to make anything again
+    prefix = workflow.storage_settings.default_storage_prefix
+    os.environ.update(object_stores.environment(workflow.storage_registry.default_storage_provider, prefix))
     if workflow.is_main_process:
         # else it shows after the first job, when its outputs cannot be stored
         try:

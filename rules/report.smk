@@ -418,8 +418,7 @@ rule tabulate_times:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        benchmarks=address(BENCHMARKS),
-        access=access(),
+        benchmarks=BENCHMARKS,
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -464,8 +463,7 @@ rule verify_results:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        study=address(RESULTS),
-        access=access(),
+        study=RESULTS,
     script:
         "../scripts/report/verify_results.py"
 

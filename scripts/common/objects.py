@@ -14,7 +14,9 @@ from types import SimpleNamespace
 
 from scripts.common.errors import StudyError
 
-# what the plugins call their secrets: never in params, which are recorded
+# where the results are objects: the address of the folder in which the paths of the rules begin
+HOME = "QUANTMAKE_OBJECTS"
+# what the plugins call their secrets: these come from the user's environment and go nowhere else
 SECRET = ("key", "token", "secret", "password", "credential", "user")
 
 
@@ -23,13 +25,20 @@ def is_address(text):
     return "://" in str(text)
 
 
-def public_settings(settings):
-    """The settings of a storage plugin that were given and are no secrets: endpoint, region and the like."""
-    found = {field.name: getattr(settings, field.name) for field in fields(settings)} if settings else {}
-    return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, str | int) and not any(each in name for each in SECRET)
+def at_home(path):
+    """Where a job finds what the rules call ``path``: the address of the object, or the path itself on disk."""
+    home = os.environ.get(HOME)
+    return f"{home}/{path}" if home else path
+
+
+def environment(provider, prefix):
+    """What a job's environment says of a default storage provider: its settings, less all secrets, and :func:`at_home`."""
+    settings = provider.settings
+    given = {field.name: getattr(settings, field.name) for field in fields(settings)} if settings else {}
+    return {HOME: prefix.rstrip("/")} | {
+        _variable(_name(provider), name): value
+        for name, value in given.items()
+        if isinstance(value, str) and not any(each in name for each in SECRET)
     }
 
 
@@ -38,28 +47,27 @@ def require_access(file):
     try:
         file.exists()
     except Exception as error:  # each plugin has its own
-        name = type(file.provider).__module__.removeprefix("snakemake_storage_plugin_").partition(".")[0]
         raise StudyError(
             f"{file.query} cannot be reached ({type(error).__name__}: {error}). Nothing was run. Check the endpoint, "
-            f"the credentials (environment variables SNAKEMAKE_STORAGE_{name.upper()}_...), and what these allow"
+            f"the credentials (environment variables {_variable(_name(file.provider), '...')}), and what these allow"
         ) from None
 
 
 class Folder:
-    """All objects whose names begin with ``address`` and a slash; ``settings``: of the plugin, beside its environment.
+    """All objects whose names begin with ``address`` and a slash.
 
-    Settings that are not given come from ``SNAKEMAKE_STORAGE_<PLUGIN>_<SETTING>``, as for Snakemake. Raises StudyError
+    The plugin's settings come from ``SNAKEMAKE_STORAGE_<PLUGIN>_<SETTING>``, as for Snakemake. Raises StudyError
     when there is no plugin for the address, or the store cannot be reached.
     """
 
-    def __init__(self, address, settings=None):
+    def __init__(self, address):
         self.address = str(address).rstrip("/")
         plugin = _plugin(self.address)
         self._copies = tempfile.TemporaryDirectory(prefix="quantmake-objects-")
         self._provider = plugin.storage_provider(
             local_prefix=Path(self._copies.name),
             logger=logging.getLogger(__name__),
-            settings=plugin.settings_cls and plugin.settings_cls(**_environment(plugin) | (settings or {})),
+            settings=plugin.settings_cls and plugin.settings_cls(**_settings(plugin)),
         )
         require_access(self._object("manifest.json"))
 
@@ -116,8 +124,18 @@ def _plugin(address):
     return fitting[0]
 
 
-def _environment(plugin):
+def _settings(plugin):
     """The settings of a plugin that the environment gives."""
     names = [field.name for field in fields(plugin.settings_cls)] if plugin.settings_cls else []
-    found = {name: os.environ.get(f"SNAKEMAKE_STORAGE_{plugin.name}_{name}".upper()) for name in names}
+    found = {name: os.environ.get(_variable(plugin.name, name)) for name in names}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _variable(plugin, setting):
+    """The environment variable that Snakemake reads a plugin's setting from."""
+    return f"SNAKEMAKE_STORAGE_{plugin}_{setting}".upper()
+
+
+def _name(provider):
+    """The name of the plugin that a provider belongs to."""
+    return type(provider).__module__.removeprefix("snakemake_storage_plugin_").partition(".")[0]

@@ -25,13 +25,13 @@ def main(job):
 
 @contextmanager
 def benchmarks(job):
-    """The folder of the benchmark files: that of the output, or one with copies where they are objects."""
-    place = job.params.get("benchmarks", "")
+    """The folder of the benchmark files, or one with copies of them where they are objects."""
+    place = objects.at_home(job.params.benchmarks)
     if not objects.is_address(place):
-        yield Path(job.output.html).parent
+        yield place
         return
     with TemporaryDirectory() as folder:
-        stored = objects.Folder(place, job.params.access)
+        stored = objects.Folder(place)
         for path in stored.sizes():
             if path.endswith((".tsv", ".json")):
                 stored.fetch(path, Path(folder, path))

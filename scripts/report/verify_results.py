@@ -15,12 +15,12 @@ from scripts.report import inventory
 MANIFEST, CHECKSUMS = "manifest.json", "SHA256SUMS"
 
 
-def verify(study, access=None):
+def verify(study):
     """One line that all is well; raises StudyError with a list of everything that is not.
 
-    ``study``: the study's folder or its address; ``access``: settings of the storage plugin for an address.
+    ``study``: the study's folder or its address.
     """
-    tree = objects.Folder(study, access) if objects.is_address(study) else inventory.Tree(study)
+    tree = objects.Folder(study) if objects.is_address(study) else inventory.Tree(study)
     listed = _manifest(study, tree)
     found = inventory.differences(tree, listed)
     if found:
@@ -54,7 +54,7 @@ def _manifest(study, tree):
 
 def main(job):
     """Verify the study in the folder, or at the address, that the params name."""
-    progress.info("%s", verify(job.params.study, job.params.get("access")))
+    progress.info("%s", verify(objects.at_home(job.params.study)))
 
 
 def command_line(arguments):

@@ -95,17 +95,17 @@ class Stored:
         """Start a run, and kill it and its jobs with signal 9 once it uploads the object that ends with ``name``."""
         self.store.hold(name, kept)
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *self.options, *arguments]
-        log = open(self.checkout / "killed.log", "w")
-        run = subprocess.Popen(command, cwd=self.checkout, start_new_session=True, stdout=log, stderr=log)
+        said = self.checkout / "killed.log"
+        with open(said, "w") as log:
+            run = subprocess.Popen(command, cwd=self.checkout, start_new_session=True, stdout=log, stderr=log)
         try:
-            assert self.store.arrived.wait(120), (self.checkout / "killed.log").read_text()[-4000:]
+            assert self.store.arrived.wait(120), said.read_text()[-4000:]
         finally:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
-            log.close()
             self.store.free()
 
-    def keys(self, path=""):
+    def names(self, path=""):
         """The names of the objects below ``path``, as the rules name them."""
         found = self.store.bucket.objects.filter(Prefix=f"{self.prefix}/{path}")
         return sorted(each.key.removeprefix(f"{self.prefix}/") for each in found)
@@ -115,7 +115,7 @@ class Stored:
 
     def contents(self):
         """``{path: bytes}`` of all artifacts, as :func:`tests.tiny.contents` has them of a folder."""
-        names = [name.removeprefix("results/") for name in self.keys("results/")]
+        names = [name.removeprefix("results/") for name in self.names("results/")]
         kept = [name for name in names if not {"logs", "benchmarks"} & set(name.split("/"))]
         return {
             name: self.object(f"results/{name}").get()["Body"].read()

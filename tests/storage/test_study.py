@@ -2,6 +2,7 @@
 a whole one. The store is moto on loopback, not AWS."""
 
 import copy
+import json
 import os
 import shutil
 import time
@@ -34,7 +35,6 @@ SMALL["corpora"] = {
         },
     }
 }
-LINE = '{{"messages": [{{"role": "user", "content": "What is {0} and {0}?"}}, {{"role": "assistant", "content": "{1}."}}]}}\n'
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,14 @@ def remote(tmp_path_factory, store):
 
 def make(folder):
     tiny.make_checkout(folder, SMALL)
-    (folder / "notes.jsonl").write_text("".join(LINE.format(number, 2 * number) for number in range(40)))
+    lines = [json.dumps({"messages": conversation(number)}) + "\n" for number in range(40)]
+    (folder / "notes.jsonl").write_text("".join(lines))
     return folder
+
+
+def conversation(number):
+    asked = {"role": "user", "content": f"What is {number} and {number}?"}
+    return [asked, {"role": "assistant", "content": f"{2 * number}."}]
 
 
 def both(edit, local, remote, tmp_path):
@@ -104,7 +110,7 @@ def test_every_object_is_the_file_of_a_run_on_disk(local, remote):
 
 
 def test_what_is_named_by_the_rules_is_stored_and_what_is_the_users_stays(remote):
-    tops = {name.split("/")[0] for name in remote.keys()}
+    tops = {name.split("/")[0] for name in remote.names()}
     assert tops == {"results"}
     assert not (remote.checkout / "results").exists()
     copies = [path for path in (remote.checkout / ".snakemake/storage").rglob("*") if path.is_file()]
@@ -186,16 +192,16 @@ def test_a_checkout_without_records_takes_the_objects_as_they_are(remote, tmp_pa
 )
 def test_a_run_killed_in_the_middle_of_an_upload_leaves_nothing_half(remote, name, kept):
     before, target = remote.contents(), f"{BLOCK}.index.json"
-    for key in [*remote.keys(f"{BLOCK}/"), target, f"{STACK}/lgb/oof/b000.parquet"]:
+    for key in [*remote.names(f"{BLOCK}/"), target, f"{STACK}/lgb/oof/b000.parquet"]:
         remote.object(key).delete()
     remote.killed_in(name, kept, target)
-    there = remote.keys(BLOCK)
+    there = remote.names(BLOCK)
     assert f"{BLOCK}/fold_0.txt" in there and (target in there) == kept
     with pytest.raises(StudyError, match="b000"):
         verify_results.verify(f"{remote.address}/results/tiny")
     removed = recovery.recover(remote.checkout)
     assert f"{remote.address}/{BLOCK}" in removed
-    assert not remote.keys(BLOCK)
+    assert not remote.names(BLOCK)
     assert tiny.jobs_run(remote.snakemake(target)) == ["train_folds b000 up lgb AAA 1h"]
     assert remote.contents() == before
 
