@@ -32,7 +32,7 @@ def at_home(path):
 
 
 def environment(provider, prefix):
-    """What a job's environment says of a default storage provider: its settings, less all secrets, and :func:`at_home`."""
+    """What a job's environment says of a default storage provider: its settings, less all secrets, and home."""
     settings = provider.settings
     given = {field.name: getattr(settings, field.name) for field in fields(settings)} if settings else {}
     return {HOME: prefix.rstrip("/")} | {
