@@ -1,4 +1,4 @@
-"""Paths, wildcards and the functions by which rules find their inputs. No rules here.
+"""Paths, wildcards, places, and the functions by which rules find their inputs. No rules here.
 
 Everything below a checkpoint takes its inputs through a function that asks for the checkpoint (`manifest_of`,
 `folds_of`): so no plan is made from a manifest that is about to change. Params may read a manifest only where an
@@ -6,6 +6,7 @@ input function of the same rule does.
 """
 
 from scripts.common import manifests as manifest_files
+from scripts.common import objects as object_stores
 from scripts.common.periods import between, bounds, iso, months_between, stamp
 from scripts.common.timeframes import span_of
 from scripts.common.training import failures as failure_records
@@ -55,17 +56,70 @@ def megabytes(base, per_input=4, per_folder=None):
     per_folder = per_input if per_folder is None else per_folder
 
     def request(wildcards, input, attempt):
-        files = input.size_mb  # where an input is not there yet, this says so to Snakemake
-        return int((base + per_input * files + per_folder * folder_megabytes(input)) * attempt)
+        sizes = input.size_files_mb  # where an input is not there yet, this says so to Snakemake
+        indexes = folder_indexes(input)
+        files = sum(size for path, size in zip(input, sizes, strict=True) if path not in indexes)
+        return int((base + per_input * files + per_folder * folder_megabytes(indexes.values())) * attempt)
 
     return request
 
 
-def folder_megabytes(paths):
-    """The size of the files below those of the paths that are folders: to Snakemake a folder has that of its entry."""
-    folders = [path for path in paths if os.path.isdir(path)]
-    below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
-    return sum(file.stat().st_size for file in below) / 2**20
+def folder_indexes(paths):
+    """The index beside each folder among the paths, `{folder: index}`."""
+    names = {str(path): path for path in paths}
+    return {path: names[f"{path}.index.json"] for path in names if f"{path}.index.json" in names}
+
+
+def folder_megabytes(indexes):
+    """The size of what is in folders, as their indexes have it: of a folder Snakemake takes the entry's size, or what
+    the storage says."""
+    files = [file for index in indexes for file in manifest_files.read(index).get("files", {}).values()]
+    return sum(file["size"] for file in files) / 2**20
+
+
+# Places: what the rules name is on disk below the working directory or, with a default storage provider, an object with
+# a copy on disk while a job needs it. Only these functions tell the difference.
+
+
+def own(path):
+    """A file of the user's: it stays where it is, whatever holds the results. An address (`s3://...`) is an object."""
+    path = os.path.expandvars(path)
+    return storage(path) if "://" in path else local(path)
+
+
+def is_there(path):
+    """Whether a file of the study is there."""
+    file = workflow.inputfile(path)
+    return file.storage_object.exists() if file.is_storage else os.path.exists(file)
+
+
+def kept_here():
+    """The rules whose jobs need what only this machine has: Snakemake's records, and the user's own files."""
+
+    def here(path):
+        return isinstance(path, str) and "://" not in path
+
+    rules = {"write_manifest", "tabulate_failures"}
+    for market in study.markets.values():
+        rules |= {"ingest_symbol"} if here(getattr(market.source, "path", None)) else set()
+        rules |= {"compute_panel"} if here(market.industries) or here(market.factors) else set()
+    parts = [part for corpus in study.corpora.values() for part in corpus.parts.values()]
+    rules |= {"write_part"} if any(here(getattr(part, "path", None)) for part in parts) else set()
+    return rules | ({"build_base"} if any(base.kind == "local" for base in study.bases.values()) else set())
+
+
+os.environ.pop(object_stores.HOME, None)
+if workflow.storage_settings.default_storage_provider:
+    workflow.localrules(*sorted(kept_here()))
+    # not by params: where the objects are is no reason to make anything again
+    prefix = workflow.storage_settings.default_storage_prefix
+    os.environ.update(object_stores.environment(workflow.storage_registry.default_storage_provider, prefix))
+    if workflow.is_main_process:
+        # else it shows after the first job, when its outputs cannot be stored
+        try:
+            object_stores.require_access(workflow.inputfile(f"{RESULTS}/manifest.json").storage_object)
+        except StudyError as error:
+            raise WorkflowError(str(error)) from None
 
 
 # Markets
@@ -135,7 +189,7 @@ def source_files(wildcards):
     """What an ingest reads: the user's file, the archives of the span's months, or nothing."""
     settings = market_settings(wildcards)
     if settings.source.kind == "files":
-        return [os.path.join(os.path.expandvars(settings.source.path), settings.source.pattern.format(**wildcards))]
+        return [own(os.path.join(settings.source.path, settings.source.pattern.format(**wildcards)))]
     if settings.source.kind == "binance":
         months = months_between(settings.span.start, settings.span.end)
         return [f"{MARKET}/archive/{{symbol}}/{month}.parquet".format(**wildcards) for month in months]
@@ -159,7 +213,7 @@ def panel_file(wildcards, name):
     """The file of an optional input of the market, where it is one and the feature set takes it."""
     value = getattr(market_settings(wildcards), name)
     taken = name != "benchmark" and name in feature_sets.inputs(wildcards.features)
-    return [os.path.expandvars(value)] if taken and isinstance(value, str) else []
+    return [own(value)] if taken and isinstance(value, str) else []
 
 
 def feature_digests(wildcards, symbols):

@@ -417,6 +417,8 @@ rule tabulate_times:
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        benchmarks=BENCHMARKS,
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -444,6 +446,7 @@ rule tabulate_failures:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        study=RESULTS,
         records=lambda wc: failure_records.digest(RESULTS),
     script:
         "../scripts/report/tabulate_failures.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.common.atomic import replacing
 from scripts.common.job import progress
+from scripts.common.places import study_folder
 from scripts.common.results import read_json, write_result
 from scripts.common.training import callbacks, failures, health, metrics, states
 from scripts.llm import footprints, policies, trainers
@@ -24,7 +25,7 @@ def opened(job, rule, key, stage=None):
     is removed when the block ends well: by then the outputs are written. Raises what the block raises, after it has
     been recorded in results/<study>/failures.
     """
-    study = Path(*Path(job.output[0]).parts[:2])
+    study = study_folder(job.output[0])
     device = policies.device_for("auto", job.resources.get("gpu", 0))
     if stage and job.input.get("preflight"):
         require_memory(read_json(job.input.preflight)["stages"][stage], study, device)
