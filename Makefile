@@ -8,7 +8,7 @@ RESULTS := results/$(STUDY)
 BIN := .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 
-.PHONY: help run report plan dag verify test lint chaos lock unlock schema clean
+.PHONY: help run report plan dag verify cloud test lint chaos lock unlock schema clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -37,6 +37,8 @@ dag: $(BIN)/.installed  ## the rule graph by stage: mermaid in README.md and doc
 
 verify: $(BIN)/.installed  ## recompute every digest of the study's manifest
 	@$(BIN)/python -m scripts.report.verify_results $(RESULTS)
+
+cloud: $(BIN)/.installed-cloud  ## install what the profiles kubernetes, googlebatch and aws-batch need
 
 test: $(BIN)/.installed-test lint  ## all tests
 	@$(BIN)/python -m pytest
@@ -72,4 +74,8 @@ $(BIN)/.installed: envs/requirements.txt
 
 $(BIN)/.installed-test: $(BIN)/.installed envs/test.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/requirements.txt -r envs/test.txt
+	@touch $@
+
+$(BIN)/.installed-cloud: $(BIN)/.installed envs/cloud.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r envs/requirements.txt -r envs/cloud.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""Paths, wildcards and the functions by which rules find their inputs. No rules here.
+"""Paths, wildcards, places, and the functions by which rules find their inputs. No rules here.
 
 Everything below a checkpoint takes its inputs through a function that asks for the checkpoint (`manifest_of`,
 `folds_of`): so no plan is made from a manifest that is about to change. Params may read a manifest only where an
@@ -6,6 +6,7 @@ input function of the same rule does.
 """
 
 from scripts.common import manifests as manifest_files
+from scripts.common import objects as object_stores
 from scripts.common.periods import between, bounds, iso, months_between, stamp
 from scripts.common.timeframes import span_of
 from scripts.common.training import failures as failure_records
@@ -47,6 +48,51 @@ wildcard_constraints:
 def script_of(rule):
     """A rule's script, relative to the root of the repository."""
     return os.path.normpath(os.path.join("rules", rule.script))
+
+
+# Places: what the rules name is on disk below the working directory or, with a default storage provider, an object with
+# a copy on disk while a job needs it. Only these functions tell the difference.
+
+
+def own(path):
+    """A file of the user's: it stays where it is, whatever holds the results. An address (`s3://...`) is an object."""
+    path = os.path.expandvars(path)
+    return storage(path) if "://" in path else local(path)
+
+
+def is_there(path):
+    """Whether a file of the study is there."""
+    file = workflow.inputfile(path)
+    return file.storage_object.exists() if file.is_storage else os.path.exists(file)
+
+
+def kept_here():
+    """The rules whose jobs need what only this machine has: Snakemake's records, and the user's own files."""
+
+    def here(path):
+        return isinstance(path, str) and "://" not in path
+
+    rules = {"write_manifest", "tabulate_failures"}
+    for market in study.markets.values():
+        rules |= {"ingest_symbol"} if here(getattr(market.source, "path", None)) else set()
+        rules |= {"compute_panel"} if here(market.industries) or here(market.factors) else set()
+    parts = [part for corpus in study.corpora.values() for part in corpus.parts.values()]
+    rules |= {"write_part"} if any(here(getattr(part, "path", None)) for part in parts) else set()
+    return rules | ({"build_base"} if any(base.kind == "local" for base in study.bases.values()) else set())
+
+
+os.environ.pop(object_stores.HOME, None)
+if workflow.storage_settings.default_storage_provider:
+    workflow.localrules(*sorted(kept_here()))
+    # not by params: where the objects are is no reason to make anything again
+    prefix = workflow.storage_settings.default_storage_prefix
+    os.environ.update(object_stores.environment(workflow.storage_registry.default_storage_provider, prefix))
+    if workflow.is_main_process:
+        # else it shows after the first job, when its outputs cannot be stored
+        try:
+            object_stores.require_access(workflow.inputfile(f"{RESULTS}/manifest.json").storage_object)
+        except StudyError as error:
+            raise WorkflowError(str(error)) from None
 
 
 # Markets
@@ -116,7 +162,7 @@ def source_files(wildcards):
     """What an ingest reads: the user's file, the archives of the span's months, or nothing."""
     settings = market_settings(wildcards)
     if settings.source.kind == "files":
-        return [os.path.join(os.path.expandvars(settings.source.path), settings.source.pattern.format(**wildcards))]
+        return [own(os.path.join(settings.source.path, settings.source.pattern.format(**wildcards)))]
     if settings.source.kind == "binance":
         months = months_between(settings.span.start, settings.span.end)
         return [f"{MARKET}/archive/{{symbol}}/{month}.parquet".format(**wildcards) for month in months]
@@ -140,7 +186,7 @@ def panel_file(wildcards, name):
     """The file of an optional input of the market, where it is one and the feature set takes it."""
     value = getattr(market_settings(wildcards), name)
     taken = name != "benchmark" and name in feature_sets.inputs(wildcards.features)
-    return [os.path.expandvars(value)] if taken and isinstance(value, str) else []
+    return [own(value)] if taken and isinstance(value, str) else []
 
 
 def feature_digests(wildcards, symbols):

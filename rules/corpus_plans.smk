@@ -115,7 +115,7 @@ def part_features(wildcards):
 def part_file(wildcards):
     """The user's file of a part of kind ``files``."""
     part = corpus_settings(wildcards).parts[wildcards.part]
-    return [os.path.expandvars(part.path)] if part.kind == "files" else []
+    return [own(part.path)] if part.kind == "files" else []
 
 
 def part_digests(wildcards):

@@ -9,4 +9,4 @@ rule plans:
 # alone, with `--allowed-rules check_recipe admit_recipe checks`: no base is trained for a plan
 rule checks:
     input:
-        made_checks(),
+        lambda wc: made_checks(),

@@ -79,7 +79,7 @@ def base_parents(wildcards):
 def own_files(wildcards):
     """What a base of kind local takes of the user's folder, file by file: so their contents decide."""
     base = base_settings(wildcards)
-    return local_bases.files(os.path.expandvars(base.path)) if base.kind == "local" else []
+    return list(map(own, local_bases.files(os.path.expandvars(base.path)))) if base.kind == "local" else []
 
 
 def base_gpus(wildcards):
@@ -182,7 +182,7 @@ def made_checks():
         wildcards = Wildcards(fromdict={"recipe": recipe})
         files = [base_of(wildcards)["index"], *sum(recipe_data(wildcards).values(), [])]
         account = f"{RECIPE}/preflight.json".format(recipe=recipe)
-        found += [ADMISSION.format(recipe=recipe)] if all(map(os.path.exists, [account, *files])) else []
+        found += [ADMISSION.format(recipe=recipe)] if all(map(is_there, [account, *files])) else []
     return found
 
 

@@ -418,6 +418,8 @@ rule tabulate_times:
     resources:
         mem_mb=by_attempt(500),
         runtime=minutes(10),
+    params:
+        benchmarks=BENCHMARKS,
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -445,6 +447,7 @@ rule tabulate_failures:
         mem_mb=by_attempt(500),
         runtime=minutes(10),
     params:
+        study=RESULTS,
         records=lambda wc: failure_records.digest(RESULTS),
     script:
         "../scripts/report/tabulate_failures.py"

@@ -30,8 +30,7 @@ def megabytes(base, per_input=4, per_folder=None):
     per_folder = per_input if per_folder is None else per_folder
 
     def request(wildcards, input, attempt):
-        files = input.size_mb  # where an input is not there yet, this says so to Snakemake
-        return int((base + per_input * files + per_folder * folder_megabytes(input)) * attempt)
+        return int((base + per_input * file_megabytes(input) + per_folder * folder_megabytes(input)) * attempt)
 
     return request
 
@@ -44,7 +43,7 @@ def minutes(base, per_input=0, per_folder=0):
 
     def request(wildcards, input, attempt):
         folders = per_folder * folder_megabytes(input) if per_folder else 0
-        return math.ceil((base + per_input * input.size_mb + folders) * attempt)
+        return math.ceil((base + per_input * file_megabytes(input) + folders) * attempt)
 
     return request
 
@@ -54,11 +53,25 @@ def by_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def folder_megabytes(paths):
-    """The size of the files below those of the paths that are folders: to Snakemake a folder has that of its entry."""
-    folders = [path for path in paths if os.path.isdir(path)]
-    below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
-    return sum(file.stat().st_size for file in below) / 2**20
+def file_megabytes(input):
+    """The size of the input files, folders left out. Where an input is not there yet, this says so to Snakemake."""
+    folders = folder_indexes(input)
+    sizes = zip(input, input.size_files_mb, strict=True)
+    return sum(size for path, size in sizes if path not in folders)
+
+
+def folder_indexes(input):
+    """The index beside each folder among the inputs, `{folder: index}`."""
+    names = {str(path): path for path in input}
+    return {path: names[f"{path}.index.json"] for path in names if f"{path}.index.json" in names}
+
+
+def folder_megabytes(input):
+    """The size of what is in the input folders, as their indexes have it: of a folder Snakemake takes the entry's size,
+    or what the storage says."""
+    indexes = folder_indexes(input).values()
+    files = [file for index in indexes for file in manifest_files.read(index).get("files", {}).values()]
+    return sum(file["size"] for file in files) / 2**20
 
 
 # Folds. A SLURM array is submitted with the request of its first job: these say the same of all blocks of a stack's
@@ -195,7 +208,7 @@ def folder_parameters(input):
 def training_megabytes(wildcards, input, attempt, stage):
     """The memory of a training: on the CPU what check_recipe estimated (within 0.98 to 1.22 of what torch took) and a
     quarter; on a GPU the host's part. 16 MB for each of samples, and the Snakemake process."""
-    samples, found = 16 * input.size_mb, preflight_of(input)
+    samples, found = 16 * file_megabytes(input), preflight_of(input)
     if gpus(wildcards):
         needed = (GPU_HOST_MB + 1.3 * folder_megabytes(input)) * training_processes(wildcards)
     elif found and stage in found["stages"]:
@@ -214,7 +227,7 @@ def training_minutes(wildcards, input, attempt, stage):
         parameters, counted = sum(found["parameters"].values()), found["stages"][stage]["tokens"]
         tokens, mean = counted["tokens"], counted["mean"]
     else:
-        parameters, tokens, mean = folder_parameters(input), TOKENS_PER_MB * input.size_mb, settings.max_length
+        parameters, tokens, mean = folder_parameters(input), TOKENS_PER_MB * file_megabytes(input), settings.max_length
     if stage == "grpo":
         completions = settings.steps * settings.batch
         # writing on a CPU costs about what learning does
@@ -245,7 +258,7 @@ def reference_megabytes(wildcards, input, attempt):
 
 def reference_minutes(wildcards, input, attempt):
     """How long scoring a reference may take: every pair once through the model."""
-    tokens, dtype = TOKENS_PER_MB * input.size_mb, recipe_settings(wildcards).dpo.dtype
+    tokens, dtype = TOKENS_PER_MB * file_megabytes(input), recipe_settings(wildcards).dpo.dtype
     return math.ceil(20 + model_minutes(folder_parameters(input), tokens, gpus(wildcards), dtype)) * attempt
 
 
@@ -262,7 +275,7 @@ def evaluation_minutes(wildcards, input, attempt):
     device = "cuda" if evaluation_gpus(wildcards) else "cpu"
     sets, folder = recipe_settings(wildcards).evaluation.values(), folder_megabytes(input)
     written = sum(most_questions(each) * each.max_new_tokens for each in sets if hasattr(each, "max_new_tokens"))
-    read = model_minutes(folder_parameters(input), TOKENS_PER_MB * input.size_mb, device == "cuda")
+    read = model_minutes(folder_parameters(input), TOKENS_PER_MB * file_megabytes(input), device == "cuda")
     return math.ceil(30 + read + written * 2 * folder / BANDWIDTH_MB[device] / 60) * attempt
 
 

@@ -34,7 +34,7 @@ def copy_checkout(folder):
 
 
 @contextlib.contextmanager
-def workflow(folder, config=None, configfiles=(), targets=(), forcerun=()):
+def workflow(folder, config=None, configfiles=(), targets=(), forcerun=(), resources=None):
     """The planned DAG of the checkout in ``folder``, with ``folder`` as working directory."""
     from snakemake.settings.enums import RerunTrigger
 
@@ -49,7 +49,7 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=()):
             SnakemakeApi(OutputSettings(dryrun=True, quiet=None)) as api,
         ):
             flow = api.workflow(
-                resource_settings=ResourceSettings(cores=2),
+                resource_settings=resources or ResourceSettings(cores=2),
                 config_settings=ConfigSettings(config=config or {}, configfiles=[Path(each) for each in configfiles]),
                 snakefile=Path(folder) / "Snakefile",
                 workdir=Path(folder),

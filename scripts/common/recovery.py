@@ -5,6 +5,10 @@ start. It also marks the outputs of a job until it has recorded how they were ma
 such marks before checkpoints are known (9.27), so below a checkpoint it finds none: the files would stay without a
 record, and no later change of their params would be noticed. So they are removed here, and made again; and so is what
 the killed run wrote that has neither mark nor record, since a job can outlive the run that started it.
+
+Where the results are objects, the marks name their addresses: those objects are removed, and with them the copies on
+disk, of which a folder may be half fetched. The store is reached as Snakemake reaches it by its environment
+(`SNAKEMAKE_STORAGE_S3_ENDPOINT_URL` and the like).
 """
 
 import os
@@ -14,14 +18,18 @@ import time
 from base64 import urlsafe_b64decode
 from pathlib import Path
 
-STATE = ".snakemake"
+from scripts.common import objects
+from scripts.common.errors import StudyError
+
+STATE, COPIES = ".snakemake", "storage"
 
 
 def recover(folder=".", patience=600.0):
     """Make ``folder`` ready for a run after a crash; the outputs that were removed, as sorted paths.
 
     Raises SystemExit when another run of this folder is alive. Jobs without a workflow may still be writing: they are
-    given ``patience`` seconds to end. Where there is no /proc (not Linux) nothing is done: wait until all jobs have
+    given ``patience`` seconds to end. Raises StudyError when an object has to be removed and the store cannot be
+    reached. Where there is no /proc (not Linux) nothing is done: wait until all jobs have
     ended, then `make unlock`.
     """
     locks, marks = (Path(folder, STATE, name) for name in ("locks", "incomplete"))
@@ -33,8 +41,9 @@ def recover(folder=".", patience=600.0):
             sys.exit("Another run is at work in this folder; wait for it or end it:\n  " + "\n  ".join(alive))
         time.sleep(1)
     begun = min((file.stat().st_mtime for file in _files(locks)), default=float("inf"))
-    removed = [name for mark in _files(marks) for name in [marked(marks, mark)] if _remove(Path(folder, name))]
+    removed = [name for mark in _files(marks) for name in [marked(marks, mark)] if _remove_output(folder, name)]
     removed += [name for name in unrecorded(folder, begun) if _remove(Path(folder, name))]
+    _remove(Path(folder, STATE, COPIES))
     for file in _files(locks) + _files(marks):
         file.unlink()
     return sorted(removed)
@@ -87,6 +96,14 @@ def _files(folder):
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "migration_underway"]
 
 
+def _remove_output(folder, name):
+    """Remove an output, a path or an address; whether there was one."""
+    if not objects.is_address(name):
+        return _remove(Path(folder, name))
+    place, _, last = name.rpartition("/")
+    return objects.Folder(place).remove(last)
+
+
 def _remove(path):
     """Remove a file or folder; whether there was one."""
     if path.is_dir() and not path.is_symlink():
@@ -98,7 +115,10 @@ def _remove(path):
 
 
 if __name__ == "__main__":
-    outputs = recover()
+    try:
+        outputs = recover()
+    except StudyError as error:
+        sys.exit(str(error))
     if outputs:
         print(f"A run was killed here. Removed {len(outputs)} outputs that it had not finished:", file=sys.stderr)
         print("\n".join(f"  {each}" for each in outputs[:5] + ["..."] * (len(outputs) > 5)), file=sys.stderr)

@@ -10,7 +10,7 @@ from scripts.llm import examples, footprints, recipe_checks, weights
 
 FORMS = {"sft": "messages", "dpo": "preferences", "grpo": "prompts"}
 # in a job of a cluster the trainings have memory of their own, which they check themselves
-CLUSTER = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST")
+CLUSTER = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "AWS_BATCH_JOB_ID", "BATCH_JOB_ID")
 
 
 def main(job):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scripts.common.atomic import replacing
 from scripts.common.job import progress
+from scripts.common.places import study_folder
 from scripts.common.results import read_json, write_result
 from scripts.common.training import callbacks, failures, health, metrics, states
 from scripts.llm import footprints, policies, processes, trainers
@@ -25,7 +26,7 @@ def opened(job, rule, key, stage=None):
     is removed when the block ends well: by then the outputs are written. Raises what the block raises, after it has
     been recorded in results/<study>/failures.
     """
-    study = Path(*Path(job.output[0]).parts[:2])
+    study = study_folder(job.output[0])
     device = policies.device_for(job.resources)
     # of several processes each has a card, and looks at its memory itself; one process has them all
     several = processes.number(job.params.get("parallel")) > 1
@@ -67,7 +68,7 @@ def require_memory(job, stage, device, cards=1):
     """
     if not stage or not job.input.get("preflight"):
         return
-    found, folder = read_json(job.input.preflight)["stages"][stage], Path(*Path(job.output[0]).parts[:2])
+    found, folder = read_json(job.input.preflight)["stages"][stage], study_folder(job.output[0])
     items = found["memory_of_one_sample" if device == "cuda" else "memory"][device]["items"]
     footprints.require_here(footprints.Estimate("memory", items), folder, device, cards)
 

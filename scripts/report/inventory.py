@@ -36,11 +36,12 @@ def files_of(study, paths):
     return sorted(each for each in found if is_artifact(each))
 
 
-def take(study, paths, read_record):
+def take(study, paths, read_record, folder="."):
     """The inventory of the artifacts ``paths`` and of all that they were made from.
 
     ``study``: the study's folder. ``read_record``: function from a path to its
-    :class:`scripts.report.records.Record` or None. Equal trees and records give equal inventories, a dict of
+    :class:`scripts.report.records.Record` or None. ``folder``: where the study's folder lies. Equal trees and records
+    give equal inventories, a dict of
 
     - ``artifacts``: ``{path: {"sha256", "size", "rule", "job"}}``, paths relative to the study's folder;
     - ``jobs``: ``{job: {"rule", "inputs", "params", "code", "packages"}}``: how the artifacts with that ``job`` were
@@ -48,7 +49,7 @@ def take(study, paths, read_record):
     - ``sources``: ``{path: {"sha256", "size"}}`` of the inputs outside of the study's folder;
     - ``gone``: inputs that were there once, when something was made from them.
     """
-    study = Path(study)
+    study, folder = Path(study), Path(folder)
     artifacts, jobs, sources, gone = {}, {}, {}, set()
     waiting, known = [str(path) for path in paths], set()
     while waiting:
@@ -56,16 +57,17 @@ def take(study, paths, read_record):
         if path in known:
             continue
         known.add(path)
-        if not Path(path).exists():
+        inside = study in Path(path).parents
+        if not (Path(folder, path) if inside else Path(path)).exists():
             gone.add(path)
-        elif study not in Path(path).parents:
+        elif not inside:
             sources[path] = measure(path)
         else:
             record = read_record(path)
             made = {"rule": record and record.rule, "job": _job(record, jobs)}
-            for each in files_of(study, [path]):
+            for each in files_of(folder / study, [folder / path]):
                 if record or each not in artifacts:  # a file of a folder that has a record has none of its own
-                    artifacts[each] = measure(study / each) | made
+                    artifacts[each] = measure(folder / study / each) | made
             waiting += record.inputs if record else ()
     return {"artifacts": artifacts, "jobs": jobs, "sources": sources, "gone": sorted(gone)}
 
@@ -120,41 +122,61 @@ def _git(folder, *arguments):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def differences(study, inventory):
-    """How the folder ``study`` differs from ``inventory`` (as :func:`take` returns it): sorted :class:`Difference`.
+class Tree:
+    """The files of a study on disk, as :func:`differences` asks for them."""
 
-    Deleted and altered files are those whose digest is not found again, unlisted ones are there without being
-    listed. The indexes of fold blocks are compared with the models beside them as well.
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def sizes(self):
+        """``{path relative to the folder: bytes}`` of all files and links."""
+        found = (each for each in self.folder.rglob("*") if each.is_file() or each.is_symlink())
+        return {each.relative_to(self.folder).as_posix(): each.lstat().st_size for each in found}
+
+    def fetch(self, path):
+        """Where the content of a file can be read. Raises FileNotFoundError where there is no file."""
+        if not (self.folder / path).is_file():
+            raise FileNotFoundError(self.folder / path)
+        return self.folder / path
+
+
+def differences(tree, inventory):
+    """How the files of ``tree`` differ from ``inventory`` (as :func:`take` returns it): sorted :class:`Difference`.
+
+    ``tree``: a :class:`Tree`, or objects (:class:`scripts.common.objects.Folder`). Deleted and altered files are those
+    whose digest is not found again, unlisted ones are there without being listed. The indexes of folders (blocks of
+    folds, models) are compared with the files in them as well.
     """
-    study, listed = Path(study), inventory["artifacts"]
-    found, digests = [], {}
+    listed, present = inventory["artifacts"], tree.sizes()
+    found, digests, indexes = [], {}, {}
     for path, entry in listed.items():
         made = f"made by {entry['rule']}" if entry["rule"] else "not made by a recorded rule"
-        if not (study / path).is_file():
+        try:
+            content = tree.fetch(path)
+        except FileNotFoundError:
             found.append(Difference("deleted", path, made))
             continue
-        digests[path] = digest(study / path)
+        digests[path] = digest(content)
         if digests[path] != entry["sha256"]:
-            found.append(Difference("altered", path, f"{made}; {_size(study / path, entry['size'])}"))
-    present = {each.relative_to(study).as_posix() for each in study.rglob("*") if each.is_file() or each.is_symlink()}
-    found += [Difference("unlisted", path, "") for path in present - set(listed) if is_artifact(path)]
-    for path in digests:
+            found.append(Difference("altered", path, f"{made}; {_size(content.stat().st_size, entry['size'])}"))
         # the index of a model's shards lies within its folder, without a folder of its own
         if path.endswith(".index.json") and not path.endswith(".safetensors.index.json"):
-            found += _index_differences(study, path, digests)
+            indexes[path] = content.read_bytes()
+    found += [Difference("unlisted", path, "") for path in set(present) - set(listed) if is_artifact(path)]
+    for path, content in indexes.items():
+        found += _index_differences(path, content, present, digests)
     return sorted(found)
 
 
-def _size(path, size):
-    now = path.stat().st_size
+def _size(now, size):
     return f"{now:,} bytes" if now == size else f"{now:,} bytes instead of {size:,}"
 
 
-def _index_differences(study, index, digests):
+def _index_differences(index, content, present, digests):
     """Where a folder (a block of folds, a language model) and its index disagree."""
     folder = index.removesuffix(".index.json")
     try:
-        content = json.loads((study / index).read_text(encoding="utf-8"))
+        content = json.loads(content)
         if "files" in content:
             expected = {f"{folder}/{name}": file["sha256"] for name, file in content["files"].items()}
         else:
@@ -163,11 +185,11 @@ def _index_differences(study, index, digests):
         yield Difference("index", index, f"cannot be read as the index of a folder ({error!r})")
         return
     for path, sha256 in expected.items():
-        if not (study / path).is_file():
+        if path not in present:
             yield Difference("index", path, f"named by {index}, not there")
         elif digests.get(path, "") != sha256:
             yield Difference("index", path, f"is not the model that {index} names")
-    there = {each.relative_to(study).as_posix() for each in (study / folder).glob("*") if each.name != STAMP}
+    there = {each for each in present if each.rpartition("/")[0] == folder and not each.endswith(f"/{STAMP}")}
     for path in sorted(there - set(expected)):
         yield Difference("index", path, f"is not named by {index}")
 

@@ -8,7 +8,7 @@ import ast
 import json
 import os
 import re
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,20 @@ def record_path(folder, path):
     name = urlsafe_b64encode(str(path).encode()).decode()
     pieces = [name[start : start + longest] for start in range(0, len(name), longest)]
     return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
+
+
+def recorded_names(folder):
+    """What the records below ``folder`` are of: paths and, where outputs are objects, their addresses."""
+    folder, found = Path(folder), []
+    for place in folder.rglob("*"):
+        pieces = place.relative_to(folder).parts
+        # the folders of a long name begin with @; other files are Snakemake's own
+        if all(piece.startswith("@") for piece in pieces[:-1]) and place.is_file():
+            try:
+                found.append(urlsafe_b64decode("".join(piece.removeprefix("@") for piece in pieces)).decode())
+            except ValueError:
+                continue
+    return found
 
 
 def split_params(texts):

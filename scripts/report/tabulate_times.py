@@ -1,9 +1,11 @@
 """Time, memory and attempts by rule, and the latency of the ONNX graphs, as a page and as csv."""
 
 import csv
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from scripts.common import attempts
+from scripts.common import attempts, objects
 from scripts.common.atomic import replacing, write_text
 from scripts.common.job import progress, run
 from scripts.report import accounting, attempt_table, timings
@@ -11,12 +13,12 @@ from scripts.report import accounting, attempt_table, timings
 
 def main(job):
     """Add up what every rule wrote and none takes as an input: benchmark files, and accounts of attempts."""
-    folder = Path(job.output.html).parent
-    measured = timings.read(folder)
+    with benchmarks(job) as folder:
+        measured, latencies = timings.read(folder), timings.read_latencies(folder)
     rows = timings.totals(measured)
-    tries = attempted(folder.parent.name, timings.peaks(measured))
+    tries = attempted(Path(job.params.benchmarks).parent.name, timings.peaks(measured))
     more = attempt_table.section(tries) if tries else ()
-    write_text(job.output.html, timings.page(rows, timings.read_latencies(folder), more))
+    write_text(job.output.html, timings.page(rows, latencies, more))
     write_csv(job.output.csv, [timings.COLUMNS, *rows])
     write_csv(job.output.attempts, [attempt_table.COLUMNS, *tries])
     if rows:
@@ -36,6 +38,21 @@ def write_csv(path, rows):
     """Write rows as csv."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+@contextmanager
+def benchmarks(job):
+    """The folder of the benchmark files, or one with copies of them where they are objects."""
+    place = objects.at_home(job.params.benchmarks)
+    if not objects.is_address(place):
+        yield place
+        return
+    with TemporaryDirectory() as folder:
+        stored = objects.Folder(place)
+        for path in stored.sizes():
+            if path.endswith((".tsv", ".json")):
+                stored.fetch(path, Path(folder, path))
+        yield folder
 
 
 if __name__ == "__main__":

@@ -1,21 +1,25 @@
 """Every artifact of the study with its digest and how it was made: manifest.json and SHA256SUMS."""
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 from scripts.common.atomic import write_text
 from scripts.common.job import progress, run
+from scripts.common.places import RESULTS, Root
 from scripts.common.results import write_result
-from scripts.report import inventory
-from scripts.report.records import read_record
+from scripts.report import inventory, records
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def main(job):
     """Take the inventory of all inputs and of what they were made from, as Snakemake recorded it."""
-    output, records = Path(job.output.manifest), job.params.get("records", ".snakemake/metadata")
-    body = inventory.take(output.parent, job.input, lambda path: read_record(records, path))
+    output = Path(job.output.manifest)
+    study = Path(RESULTS, output.parent.name)
+    root = Root(output, study / output.name)
+    read = record_reader(job.params.get("records", ".snakemake/metadata"), root)
+    body = inventory.take(study, map(root.name, job.input), read, root.folder)
     body |= {
         "study": output.parent.name,
         "git": inventory.git_state(CHECKOUT),
@@ -31,6 +35,20 @@ def main(job):
     progress.info("%d artifacts, %.1f MB, by %d jobs", len(digests), size / 1e6, len(body["jobs"]))
     if unrecorded:
         progress.info("%d of them without a record of how they were made, such as %s", len(unrecorded), unrecorded[0])
+
+
+def record_reader(folder, root):
+    """A function from a path to its record or None: paths and inputs as the rules name them, wherever they are kept."""
+    if root.folder == Path():
+        return lambda path: records.read_record(folder, path)
+    # the records are of addresses: one of an equal path on disk is of another run
+    addresses = {root.name(each): each for each in records.recorded_names(folder) if "://" in each}
+
+    def read(path):
+        found = records.read_record(folder, addresses.get(path, ""))
+        return found and replace(found, inputs=tuple(sorted(map(root.name, found.inputs))))
+
+    return read
 
 
 if __name__ == "__main__":

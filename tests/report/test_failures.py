@@ -8,7 +8,7 @@ from scripts.report import tabulate_failures
 
 def make(folder):
     page = folder / "benchmarks" / "failures.html"
-    tabulate_failures.main(Job(output={"html": str(page)}))
+    tabulate_failures.main(Job(output={"html": str(page)}, params={"study": str(folder)}))
     return page.read_text()
 
 

@@ -113,7 +113,7 @@ def test_times_are_summed_by_rule_with_a_total(tmp_path):
     content = {"schema": "quantmake/onnx_latency/1", "threads": 1, "batch": {"1": {"repetitions": 1000, **latency}}}
     write_json(tmp_path / "out/onnx_latency/up/AAA/1h.json", content)
     output = {"html": "times.html", "csv": "times.csv", "attempts": "attempts.csv"}
-    paths = made.job(tmp_path, tabulate_times.main, {}, output)
+    paths = made.job(tmp_path, tabulate_times.main, {}, output, params={"benchmarks": tmp_path / "out"})
     rows = made.csv_rows(paths["csv"])
     assert [row["rule"] for row in rows] == ["train_folds", "tabulate_gates", "all"]
     assert list(rows[0].values())[1:] == ["3", "60.0", "20.0", "30.0", "33.0", "300.0"]
@@ -126,7 +126,7 @@ def test_times_are_summed_by_rule_with_a_total(tmp_path):
 
 def test_a_study_without_benchmarks_has_an_empty_time_table(tmp_path):
     output = {"html": "times.html", "csv": "times.csv", "attempts": "attempts.csv"}
-    paths = made.job(tmp_path, tabulate_times.main, {}, output)
+    paths = made.job(tmp_path, tabulate_times.main, {}, output, params={"benchmarks": tmp_path / "out"})
     assert made.csv_rows(paths["csv"]) == [] and "Time per rule" in made.Cells(paths["html"]).text
 
 
