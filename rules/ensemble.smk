@@ -16,7 +16,7 @@ checkpoint plan_folds:
         "../envs/ensemble.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500),
+        mem_mb=megabytes(600),
         runtime=minutes(5),
     params:
         folds=lambda wc: stack_settings(wc).folds.model_dump(mode="json"),
@@ -43,7 +43,7 @@ rule label_bars:
         "../envs/ensemble.yaml"
     threads: 1
     resources:
-        mem_mb=megabytes(500, per_input=20),
+        mem_mb=megabytes(600, per_input=20),
         runtime=minutes(5, per_input=0.5),
     params:
         label=lambda wc: stack_settings(wc).label.model_dump(mode="json"),
