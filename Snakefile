@@ -42,9 +42,10 @@ for part in ("common", "requests", "corpus_plans", "llm_plans", "plans", *STAGES
 rule all:
     default_target: True
     input:
+        # first: what is beside and below the first object is asked of a store by one listing
+        [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS")],
         checkpoint_files(),
         artifacts,
-        [f"{RESULTS}/{name}" for name in ("manifest.json", "SHA256SUMS")],
         [f"{BENCHMARKS}/{name}.html" for name in ("times", "failures")],
 
 

@@ -27,21 +27,19 @@ def is_artifact(path):
     return path.parts[0] not in FOLDERS and path.as_posix() not in FILES and path.name != STAMP
 
 
-def files_of(study, paths):
-    """The artifacts among ``paths``, folders file by file, as sorted paths relative to the folder ``study``."""
-    study, found = Path(study), set()
-    for path in map(Path, paths):
-        inside = path.rglob("*") if path.is_dir() else [path]
-        found |= {each.relative_to(study).as_posix() for each in inside if not each.is_dir()}
-    return sorted(each for each in found if is_artifact(each))
+def files_of(name, place):
+    """``{name: file}`` of the artifacts in ``place``: one file of that name, or a folder file by file."""
+    inside = {each.relative_to(place): each for each in place.rglob("*")} if place.is_dir() else {Path(): place}
+    found = {Path(name, rest).as_posix(): each for rest, each in inside.items() if not each.is_dir()}
+    return {each: found[each] for each in sorted(found) if is_artifact(each)}
 
 
-def take(study, paths, read_record, folder="."):
+def take(study, paths, read_record, locate=Path):
     """The inventory of the artifacts ``paths`` and of all that they were made from.
 
     ``study``: the study's folder. ``read_record``: function from a path to its
-    :class:`scripts.report.records.Record` or None. ``folder``: where the study's folder lies. Equal trees and records
-    give equal inventories, a dict of
+    :class:`scripts.report.records.Record` or None. ``locate``: function from a path to where its content is. Equal
+    trees and records give equal inventories, a dict of
 
     - ``artifacts``: ``{path: {"sha256", "size", "rule", "job"}}``, paths relative to the study's folder;
     - ``jobs``: ``{job: {"rule", "inputs", "params", "code", "packages"}}``: how the artifacts with that ``job`` were
@@ -49,7 +47,7 @@ def take(study, paths, read_record, folder="."):
     - ``sources``: ``{path: {"sha256", "size"}}`` of the inputs outside of the study's folder;
     - ``gone``: inputs that were there once, when something was made from them.
     """
-    study, folder = Path(study), Path(folder)
+    study = Path(study)
     artifacts, jobs, sources, gone = {}, {}, {}, set()
     waiting, known = [str(path) for path in paths], set()
     while waiting:
@@ -57,17 +55,17 @@ def take(study, paths, read_record, folder="."):
         if path in known:
             continue
         known.add(path)
-        inside = study in Path(path).parents
-        if not (Path(folder, path) if inside else Path(path)).exists():
+        place = Path(locate(path))
+        if not place.exists():
             gone.add(path)
-        elif not inside:
-            sources[path] = measure(path)
+        elif study not in Path(path).parents:
+            sources[path] = measure(place)
         else:
             record = read_record(path)
             made = {"rule": record and record.rule, "job": _job(record, jobs)}
-            for each in files_of(folder / study, [folder / path]):
+            for each, file in files_of(Path(path).relative_to(study), place).items():
                 if record or each not in artifacts:  # a file of a folder that has a record has none of its own
-                    artifacts[each] = measure(folder / study / each) | made
+                    artifacts[each] = measure(file) | made
             waiting += record.inputs if record else ()
     return {"artifacts": artifacts, "jobs": jobs, "sources": sources, "gone": sorted(gone)}
 

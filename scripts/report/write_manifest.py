@@ -4,6 +4,7 @@ import platform
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.common import objects
 from scripts.common.atomic import write_text
 from scripts.common.job import progress, run
 from scripts.common.places import RESULTS, Root
@@ -19,7 +20,7 @@ def main(job):
     study = Path(RESULTS, output.parent.name)
     root = Root(output, study / output.name)
     read = record_reader(job.params.get("records", ".snakemake/metadata"), root)
-    body = inventory.take(study, map(root.name, job.input), read, root.folder)
+    body = inventory.take(study, map(root.name, job.input), read, locator(root))
     body |= {
         "study": output.parent.name,
         "git": inventory.git_state(CHECKOUT),
@@ -35,6 +36,27 @@ def main(job):
     progress.info("%d artifacts, %.1f MB, by %d jobs", len(digests), size / 1e6, len(body["jobs"]))
     if unrecorded:
         progress.info("%d of them without a record of how they were made, such as %s", len(unrecorded), unrecorded[0])
+
+
+def locator(root):
+    """A function from a path, as the rules name it, to where its content is; an object without a copy is fetched."""
+    opened = {}
+
+    def locate(path):
+        here = root.path(path)
+        here = here if here.exists() else Path(path)
+        address = objects.at_home(path) if not objects.is_address(path) else path
+        if here.exists() or not objects.is_address(address):
+            return here
+        folder, _, name = address.rpartition("/")
+        if folder not in opened:
+            opened[folder] = objects.Folder(folder)
+        try:
+            return opened[folder].fetch(name)
+        except FileNotFoundError:
+            return here
+
+    return locate
 
 
 def record_reader(folder, root):
