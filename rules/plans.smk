@@ -47,8 +47,8 @@ def unless_skipped(wildcards, value):
 
 
 def folds_digest(wildcards):
-    """A digest of a stack's windows: what an ancient fold plan says."""
-    plan = {key: value for key, value in folds_at(wildcards).items() if key not in ("code", "config")}
+    """A digest of a stack's windows, whatever jobs they are trained by: what an ancient fold plan says."""
+    plan = {key: value for key, value in folds_at(wildcards).items() if key not in ("code", "config", "blocks")}
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -213,7 +213,7 @@ CONFIG = [
     Edit("folds of a job", key("ensembles.up.folds.per_job", 7),
          FOLDED | retrained(*MODELS, blocks=BLOCKS[:3]), "plans"),
     Edit("the windows of a skipped stack", key("ensembles.up.timeframes.4h.folds.train", 600),
-         FOLDED | SKIPPED, "plans"),
+         stack("plan_folds", timeframe="4h") | SKIPPED, "plans"),
     Edit("rows that a stack needs", key("ensembles.up.gates.min_rows_to_stack", 2400),
          FOLDED | GATED | SKIPPED, "plans"),
     Edit("more rows than there are", key("ensembles.up.gates.min_rows_to_stack", 5000),
@@ -272,9 +272,9 @@ DATA = [
 ]  # fmt: skip
 
 LOST = [
-    Edit("bars", lost("market/made/bars/AAA.parquet"), market("ingest_symbol", ["AAA"]) | CHANGED),
-    Edit("a manifest", lost("market/made/manifest.json"), SURVEYED | PLANNED | {"summarize_study"} | TAIL),
-    Edit("a fold plan", lost("ensemble/up/AAA/1h/folds.json"), stack("plan_folds") | {"summarize_study"} | TAIL),
+    # made again with the same content
+    Edit("a manifest", lost("market/made/manifest.json"), SURVEYED, "plans"),
+    Edit("a fold plan", lost("ensemble/up/AAA/1h/folds.json"), stack("plan_folds"), "plans"),
     Edit("features of a month", lost("market/made/features/technical/1h/AAA/2021-03.parquet"),
          features(("03",)) | retrained(*MODELS, blocks=("b000", "b001"))),
     Edit("labels of a month", lost("ensemble/up/AAA/1h/labels/2021-09.parquet"),

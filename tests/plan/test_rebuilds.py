@@ -82,6 +82,12 @@ def test_a_rewritten_source_with_equal_bars_stops_at_the_survey(checkout):
     assert of("ingest_symbol", ran) == ["ingest_symbol made AAA"]
 
 
+def test_lost_bars_are_missed(checkout):
+    """What follows is known after the ingest alone: before it, a dry run names all that might."""
+    (checkout / "results/tiny/market/made/bars/AAA.parquet").unlink()
+    assert "ingest_symbol made AAA" in plan(checkout)
+
+
 def test_the_hold_out_is_read_by_one_rule(checkout):
     """By ancestry: no job that trains, stacks or exports has a file of the hold-out's periods above it."""
     from tests.planning import workflow
