@@ -54,8 +54,8 @@ def unless_skipped(wildcards, value):
 
 
 def folds_digest(wildcards):
-    """A digest of a stack's windows: what an ancient fold plan says."""
-    plan = {key: value for key, value in folds_at(wildcards).items() if key not in ("code", "config")}
+    """A digest of a stack's windows, whatever jobs they are trained by: what an ancient fold plan says."""
+    plan = {key: value for key, value in folds_at(wildcards).items() if key not in ("code", "config", "blocks")}
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -329,3 +329,11 @@ def artifacts(wildcards):
     if study.corpora:
         files += [f"{RESULTS}/corpus/formulas.json", f"{REPORT}/corpora.html", f"{REPORT}/corpora.csv"]
     return list(dict.fromkeys(files + [f"{REPORT}/{name}" for name in ("gates.html", "gates.csv", "overview.html")]))
+
+
+def listed(wildcards):
+    """The artifacts, as the manifest takes them: folders are `ancient`, because Snakemake knows them by their time alone;
+    the index beside each, which has the digest of every file in it, decides."""
+    files = artifacts(wildcards)
+    indexed = {each.removesuffix(".index.json") for each in files if each.endswith(".index.json")}
+    return [ancient(each) if each in indexed else each for each in files]

@@ -375,7 +375,7 @@ rule draw_losses:
 
 rule write_manifest:
     input:
-        artifacts,
+        listed,
     output:
         manifest=f"{RESULTS}/manifest.json",
         checksums=f"{RESULTS}/SHA256SUMS",

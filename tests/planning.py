@@ -80,5 +80,8 @@ def _name(job):
 
 
 def _forget_scripts():
+    # fingerprints are remembered by content, and computing them is most of a plan's time
+    kept = "scripts.common.fingerprint"
     for name in [each for each in sys.modules if each == "scripts" or each.startswith("scripts.")]:
-        del sys.modules[name]
+        if name != kept:
+            del sys.modules[name]

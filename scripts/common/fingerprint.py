@@ -8,6 +8,7 @@ docstrings, so that cosmetic edits, checkouts and copies rerun nothing.
 """
 
 import ast
+import functools
 import hashlib
 import re
 import sys
@@ -57,14 +58,14 @@ class Code:
     def _read(self, file):
         """(fingerprint, project files imported, third-party packages imported) of one file."""
         if file not in self._trees:
-            tree = ast.parse((self.root / file).read_text(encoding="utf-8"))
+            digest, imported = parse(file, (self.root / file).read_text(encoding="utf-8"))
             inside, outside = set(), set()
-            for name, members in _imports(tree, file):
+            for name, members in imported:
                 if name.split(".")[0] == "scripts":
                     inside |= self._files(name, members)
                 elif name.split(".")[0] not in sys.stdlib_module_names:
                     outside.add(name.split(".")[0])
-            self._trees[file] = (fingerprint(tree), inside, outside)
+            self._trees[file] = (digest, inside, outside)
         return self._trees[file]
 
     def _files(self, name, members):
@@ -82,6 +83,16 @@ class Code:
         if name not in self.pins:
             raise LookupError(f"the code imports {package}, but the requirements lock has no pin for {name}")
         return f"{name}=={self.pins[name]}"
+
+
+@functools.cache
+def parse(file, text):
+    """``(fingerprint, [(module, names of members), ...])`` of a file with the content ``text``: what it imports.
+
+    Remembered by content, so that many plans in one process parse a text once and see every edit.
+    """
+    tree = ast.parse(text)
+    return fingerprint(tree), tuple(_imports(tree, file))
 
 
 def fingerprint(tree):
@@ -120,4 +131,4 @@ def _imports(tree, file):
         elif isinstance(node, ast.ImportFrom):
             base = list(file.parent.parts[: len(file.parent.parts) - node.level + 1]) if node.level else []
             name = ".".join(base + ([node.module] if node.module else []))
-            yield name, [alias.name for alias in node.names]
+            yield name, tuple(alias.name for alias in node.names)
