@@ -60,7 +60,7 @@ def limit_problems(site, profile):
     if settings.get("slurm-status-command") == "squeue" and site.min_job_age < 3 * first:
         yield (
             f"squeue forgets jobs {site.min_job_age} s after their end (MinJobAge), less than three times "
-            f"slurm-init-seconds-before-status-checks ({first}): the plugin would ask sacct, which hides cancelled jobs."
+            f"slurm-init-seconds-before-status-checks ({first}): the plugin then asks sacct, which hides cancelled jobs."
         )
     if settings.get("slurm-array-jobs") and int(site.settings.get("MaxArraySize", 1001)) < 3:
         yield "This cluster has no job arrays (MaxArraySize): take slurm-array-jobs out of the profile."
@@ -85,6 +85,10 @@ def misfit(site, partition, demand):
     nodes = site.nodes_of(partition)
     if not nodes:
         return f"partition {partition!r} has no node that takes jobs." if partition else "no partition takes it."
+    model = demand.resources.get("gpu_model")
+    if demand.gpus and model and not any(model in node.gpus for node in nodes):
+        found = sorted({name or "GPU" for node in nodes for name in node.gpus})
+        return f"it asks for a GPU {model!r}, partition {partition!r} has: {', '.join(found)}."
     asked = {"threads": demand.threads, "MB of memory": demand.memory or 0, "GPUs": demand.gpus}
     most = {"threads": "cpus", "MB of memory": "memory", "GPUs": "gpu_count"}
     for what, number in asked.items():

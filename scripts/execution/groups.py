@@ -2,19 +2,19 @@
 
 
 def make_safe(dag):
-    """Let the groups that have been submitted be, when the jobs are grouped anew after a checkpoint.
+    """Put each job into one group, and let groups that have been submitted be when a checkpoint has run.
 
-    Snakemake (9.27) groups all unfinished jobs again each time a checkpoint has run, those of running groups too, and
-    changes the groups in place. Where a submission holds several components (`group-components`), jobs that are
-    running end up in new groups and are submitted again, up to four times as measured, and the run fails. So the jobs
-    of a running group are left out, and keep their group.
+    Snakemake (9.27) groups all unfinished jobs again and again, after each checkpoint those of running groups too, and
+    changes its groups in place. Where a submission holds several components (`group-components`), a job ends up in
+    several groups and is submitted with each of them: up to four times as measured, and the run fails. So each time
+    the groups are made from nothing, without the jobs of running groups, which keep theirs.
     """
     regroup, needrun = dag.update_groups, dag.needrun_jobs
 
     def update():
         running = [each for each in dag._running if each.is_group()]
         busy = {job: group for group in running for job in group.jobs}
-        dag.group_job_factory.cache.clear()  # its groups are changed in place
+        dag.group_job_factory.cache.clear()
         dag.needrun_jobs = lambda *args, **named: (job for job in needrun(*args, **named) if job not in busy)
         try:
             regroup()
@@ -23,3 +23,7 @@ def make_safe(dag):
         dag._group.update(busy)
 
     dag.update_groups = update
+    # what was grouped while the run was planned
+    update()
+    dag._ready_jobs.clear()
+    dag.update_ready()

@@ -1,4 +1,4 @@
-"""A tiny study from a clean clone with `snakemake --profile slurm`: the same files as on a laptop, on the right nodes."""
+"""A tiny study from a clean clone with `snakemake --profile slurm`: the files of a local run, on the right nodes."""
 
 import copy
 import re
