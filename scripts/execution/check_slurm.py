@@ -37,7 +37,8 @@ def partition_problems(site, profile):
         elif partition.limits.max_gpu > max(node.gpu_count for node in nodes):
             most = max(node.gpu_count for node in nodes)
             yield (
-                f"{profile.path}: max_gpu of {name!r} is {partition.limits.max_gpu}, its nodes have at most {most} GPUs."
+                f"{profile.path}: max_gpu of {name!r} is {partition.limits.max_gpu}, "
+                f"its nodes have at most {most} GPUs."
             )
 
 
@@ -60,7 +61,7 @@ def limit_problems(site, profile):
     if settings.get("slurm-status-command") == "squeue" and site.min_job_age < 3 * first:
         yield (
             f"squeue forgets jobs {site.min_job_age} s after their end (MinJobAge), less than three times "
-            f"slurm-init-seconds-before-status-checks ({first}): the plugin then asks sacct, which hides cancelled jobs."
+            f"slurm-init-seconds-before-status-checks ({first}): the plugin then asks sacct, blind to cancelled jobs."
         )
     if settings.get("slurm-array-jobs") and int(site.settings.get("MaxArraySize", 1001)) < 3:
         yield "This cluster has no job arrays (MaxArraySize): take slurm-array-jobs out of the profile."
