@@ -59,6 +59,7 @@ FIELDS = {
     "comment": "%k",
     "started": "%S",
     "ended": "%e",
+    "folder": "%Z",
 }
 
 
@@ -81,6 +82,7 @@ class Job:
     comment: str
     started: str
     ended: str
+    folder: str
 
     @property
     def rule(self):
@@ -369,7 +371,7 @@ def _free_ports(count):
     raise ClusterError(f"fewer than {count} free ports in {PORTS}")
 
 
-def wait(what, ready, seconds=PATIENCE):
+def wait(what, ready, seconds=PATIENCE, pause=0.1):
     """Wait until ``ready()`` is true. Raises ClusterError after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -378,5 +380,5 @@ def wait(what, ready, seconds=PATIENCE):
                 return
         except (ClusterError, subprocess.TimeoutExpired):
             pass
-        time.sleep(0.1)
+        time.sleep(pause)
     raise ClusterError(f"{what}: not there after {seconds} s")
