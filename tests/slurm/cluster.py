@@ -22,7 +22,18 @@ from tests.slurm import settings
 
 NODES = {"c1": "cpu", "c2": "cpu", "g1": "gpu"}
 GPUS = 2
-PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sbatch", "munged", "mariadbd", "mariadb-install-db")
+PROGRAMS = (
+    "unshare",
+    "setpriv",
+    "hostname",
+    "slurmctld",
+    "slurmd",
+    "slurmdbd",
+    "sbatch",
+    "munged",
+    "mariadbd",
+    "mariadb-install-db",
+)
 PORTS = range(20000, 32000)  # below those from which outgoing connections take theirs
 PATIENCE = 30  # seconds that a client may take: without its daemon it would retry for minutes
 ENDED = (
@@ -48,6 +59,7 @@ FIELDS = {
     "comment": "%k",
     "started": "%S",
     "ended": "%e",
+    "folder": "%Z",
 }
 
 
@@ -70,6 +82,7 @@ class Job:
     comment: str
     started: str
     ended: str
+    folder: str
 
     @property
     def rule(self):
@@ -275,9 +288,11 @@ class Cluster:
         subprocess.run([*command, sql], capture_output=True, timeout=30, check=True)
 
     def _start_node(self, node):
-        self._launch("slurmd", "-D", "-N", node, name=f"slurmd.{node}")
+        # each node has a host name of its own, as machines have
+        command = ["unshare", "--uts", "sh", "-c", f'hostname {node} && exec "$@"', "sh"]
+        self._launch("slurmd", "-D", "-N", node, name=f"slurmd.{node}", before=command)
 
-    def _launch(self, program, *arguments, name=None):
+    def _launch(self, program, *arguments, name=None, before=()):
         """Start a daemon in the foreground; it ends with this process whatever happens to that."""
         name = name or program
         log = open(self.folder / f"log/{name}.log", "ab")  # noqa: SIM115 (open as long as the daemon)
@@ -285,7 +300,7 @@ class Cluster:
         environment = self.environment()
         path = shutil.which(program, path=environment["PATH"])
         self.daemons[name] = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", path, *arguments],
+            ["setpriv", "--pdeathsig", "TERM", *before, path, *arguments],
             env=environment,
             cwd=self.folder / "work",
             stdin=subprocess.DEVNULL,
@@ -356,7 +371,7 @@ def _free_ports(count):
     raise ClusterError(f"fewer than {count} free ports in {PORTS}")
 
 
-def wait(what, ready, seconds=PATIENCE):
+def wait(what, ready, seconds=PATIENCE, pause=0.1):
     """Wait until ``ready()`` is true. Raises ClusterError after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -365,5 +380,5 @@ def wait(what, ready, seconds=PATIENCE):
                 return
         except (ClusterError, subprocess.TimeoutExpired):
             pass
-        time.sleep(0.1)
+        time.sleep(pause)
     raise ClusterError(f"{what}: not there after {seconds} s")

@@ -1,6 +1,8 @@
 import pytest
 
 from tests.slurm.cluster import Cluster, missing
+from tests.slurm.studies import BLOCKS, BOOSTERS, target
+from tests.tiny import make_checkout, snakemake
 
 
 def pytest_collection_modifyitems(config, items):
@@ -25,3 +27,16 @@ def cluster(running):
     running.restore()
     yield running
     running.restore()
+
+
+@pytest.fixture(scope="session")
+def boosted(tmp_path_factory):
+    """A checkout in which a local run has trained two blocks of boosters; tests copy it and never change it.
+
+    A job of a dead machine is waited for 40 s instead of two minutes.
+    """
+    folder = make_checkout(tmp_path_factory.mktemp("boosted") / "checkout", BOOSTERS)
+    states = folder / "scripts/common/training/states.py"
+    states.write_text(states.read_text().replace("SILENCE = 120.0", "SILENCE = 40.0"))
+    snakemake(folder, *map(target, BLOCKS.values()))
+    return folder

@@ -12,7 +12,8 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/munge.sock
+# a requeued job is held until its credential has expired: 10 s, not 120
+AuthInfo=socket={folder}/munge/munge.sock,cred_expire=10
 CryptoType=crypto/munge
 SlurmctldPort={controller}
 SlurmctldPidFile={folder}/pid/slurmctld
@@ -36,6 +37,9 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,defer_batch
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+# partitions of a higher tier preempt: see PreemptMode and GraceTime of the partitions
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 GresTypes=gpu
 # the memory of a step is looked at every second, and a step above its request is killed
 JobAcctGatherType=jobacct_gather/linux
@@ -96,7 +100,9 @@ def write(folder, ports, nodes, gpus, srun="/usr/bin/srun"):
     for partition in dict.fromkeys(nodes.values()):
         members = ",".join(each for each in nodes if nodes[each] == partition)
         default = " Default=YES" if partition == "cpu" else ""
-        lines.append(f"PartitionName={partition} Nodes={members} MaxTime=600 DefaultTime=5 State=UP{default}")
+        lines.append(
+            f"PartitionName={partition} Nodes={members} MaxTime=600 DefaultTime=5 State=UP GraceTime=3{default}"
+        )
     etc = folder / "etc"
     (etc / "slurm.conf").write_text("\n".join(lines) + "\n")
     files = f"{folder}/dev/gpu[0-{gpus - 1}]"

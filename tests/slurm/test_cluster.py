@@ -17,9 +17,9 @@ def state(cluster, job):
 
 
 def test_jobs_run_on_the_nodes_of_their_partition(cluster):
-    job = submit(cluster, "echo $SLURMD_NODENAME $CUDA_VISIBLE_DEVICES", "--partition=gpu", "--gpus=2")
+    job = submit(cluster, "echo $SLURMD_NODENAME $(hostname) $CUDA_VISIBLE_DEVICES", "--partition=gpu", "--gpus=2")
     wait("the job", lambda: state(cluster, job) == ["COMPLETED"])
-    assert (cluster.folder / f"work/{job}.out").read_text() == "g1 0,1\n"
+    assert (cluster.folder / f"work/{job}.out").read_text() == "g1 g1 0,1\n"
     row = {"JobID": job, "State": "COMPLETED", "ExitCode": "0:0"}
     wait("sacct", lambda: row in cluster.accounts())
 
@@ -36,8 +36,8 @@ def test_a_crash_kills_all_processes_of_the_node_and_no_others(cluster):
     assert not psutil.pid_exists(pids["c1"])
     assert psutil.pid_exists(pids["c2"])
     assert state(cluster, jobs["c2"]) == ["RUNNING"]
-    wait("the controller to notice", lambda: state(cluster, jobs["c1"]) == ["NODE_FAIL"], 120)
     cluster.revive("c1")
+    assert psutil.pid_exists(pids["c2"])
     again = submit(cluster, "true", "--nodelist=c1")
     wait("the job", lambda: state(cluster, again) == ["COMPLETED"])
 

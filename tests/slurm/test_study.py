@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.slurm.runs import clone, run
+from tests.slurm.clones import clone, run
 from tests.tiny import CHAT, STUDY, contents, snakemake
 
 GPU_RULES = ("build_base", "train_sft", "score_reference", "train_dpo", "verify_gguf", "evaluate_llm")
