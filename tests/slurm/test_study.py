@@ -9,6 +9,13 @@ import pytest
 from tests.slurm.clones import clone, run
 from tests.tiny import CHAT, STUDY, contents, snakemake
 
+# The GPUs of the tests' cluster are given out by SLURM as real ones are, but torch cannot compute on them: jobs that were
+# promised one compute on the CPU all the same, locally and on the cluster.
+ON_CPU = """
+
+def device_for(*_, **__):
+    return "cpu"
+"""
 GPU_RULES = ("build_base", "train_sft", "score_reference", "train_dpo", "verify_gguf", "evaluate_llm")
 
 
@@ -23,6 +30,15 @@ def small_study():
     study["bases"]["tiny"] |= {"steps": 20}
     study["markets"]["made"]["symbols"] = study["corpora"]["trading"]["symbols"] = ["AAA"]
     return study
+
+
+def small_clone(folder):
+    """A clone of it in which jobs with a GPU compute on the CPU."""
+    clone(folder, small_study())
+    policies = folder / "scripts/llm/policies.py"
+    assert "def device_for(" in policies.read_text()
+    policies.write_text(policies.read_text() + ON_CPU)
+    return folder
 
 
 class Watch(threading.Thread):
@@ -44,13 +60,12 @@ class Watch(threading.Thread):
 def built(tmp_path_factory, running):
     """``(local checkout, cluster's checkout, what the run on the cluster printed, its jobs, GPUs held)``."""
     running.restore()
-    local = clone(tmp_path_factory.mktemp("local") / "checkout", small_study())
+    local = small_clone(tmp_path_factory.mktemp("local") / "checkout")
     snakemake(local)
-    remote = clone(tmp_path_factory.mktemp("remote") / "checkout", small_study())
+    remote = small_clone(tmp_path_factory.mktemp("remote") / "checkout")
     watch = Watch(running)
     watch.start()
-    # the GPUs of the test are none that torch could compute on: SLURM gives them out, the jobs compute on the CPU
-    status, said = run(running, remote, "--set-resources", *(f"{rule}:gres=gpu:1" for rule in GPU_RULES))
+    status, said = run(running, remote, "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES))
     watch.over.set()
     watch.join()
     assert status == 0, said[-6000:]
@@ -104,10 +119,11 @@ def test_logs_are_in_one_place_and_the_efficiency_of_jobs_is_reported(built):
 
 def test_a_job_that_was_promised_a_gpu_and_finds_none_fails_at_once(built, running):
     _, remote, *_ = built
+    policies = remote / "scripts/llm/policies.py"
+    policies.write_text(policies.read_text().removesuffix(ON_CPU))
+    alone = ["--allowed-rules", "train_sft", "--forcerun", "train_sft", "--retries", "0"]
     target = "results/tiny/llm/student/sft/A/training.json"
-    status, said = run(
-        running, remote, "--config", "device=cuda", "--forcerun", "train_sft", "--retries", "0", "--", target
-    )
+    status, _ = run(running, remote, "--config", "device=cuda", *alone, "--", target)
     assert status == 1
     log = (remote / "results/tiny/logs/train_sft/student/A.log").read_text()
     assert "asked for 1 GPU and finds none" in log
