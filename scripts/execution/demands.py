@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from scripts.common import devices
 from scripts.common.errors import StudyError
 
 TARGETS = ("all", "plans", "checks")
@@ -39,8 +40,7 @@ class Demand:
     @property
     def gpus(self):
         """How many GPUs the job asks for, by `gpu` or by `gres`."""
-        gres = re.findall(r"gpu(?::\w+)*?:(\d+)", str(self.resources.get("gres", "")))
-        return self.resources.get("gpu", 0) or sum(map(int, gres))
+        return devices.asked(self.resources)
 
 
 def read_demands(text):

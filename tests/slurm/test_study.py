@@ -9,8 +9,8 @@ import pytest
 from tests.slurm.clones import clone, run
 from tests.tiny import CHAT, STUDY, contents, snakemake
 
-# The GPUs of the tests' cluster are given out by SLURM as real ones are, but torch cannot compute on them: jobs that were
-# promised one compute on the CPU all the same, locally and on the cluster.
+# The GPUs of the tests' cluster are given out by SLURM as real ones are, but torch cannot compute on them: jobs that
+# were promised one compute on the CPU all the same, locally and on the cluster.
 ON_CPU = """
 
 def device_for(*_, **__):
