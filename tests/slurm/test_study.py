@@ -61,8 +61,8 @@ def built(tmp_path_factory, running):
     """``(local checkout, cluster's checkout, what the run on the cluster printed, its jobs, GPUs held)``."""
     running.restore()
     local = small_clone(tmp_path_factory.mktemp("local") / "checkout")
-    snakemake(local)
     remote = small_clone(tmp_path_factory.mktemp("remote") / "checkout")
+    snakemake(local)
     watch = Watch(running)
     watch.start()
     status, said = run(running, remote, "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES))
