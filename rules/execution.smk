@@ -5,8 +5,12 @@ from scripts.execution import arrays, groups, runs
 
 # Called in the process that plans and submits, before its first job; not in dry runs, and not inside of jobs.
 onstart:
-    runs.cancel_orphans(".", study.study)
-    groups.make_safe(workflow.dag)
+    try:
+        runs.cancel_orphans(".", study.study)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+    if not workflow.local_exec:
+        groups.make_safe(workflow.dag)
     if workflow.executor_plugin.name == "slurm":
         executor = workflow.scheduler._executor  # Snakemake has no public way to it
         runs.record(".", study.study, executor.run_uuid)
