@@ -34,7 +34,7 @@ code = Code(ROOT, ROOT / "envs" / "requirements.txt")
 
 
 STAGES = ("market", "ensemble", "corpus", "llm", "report")
-for part in ("common", "requests", "corpus_plans", "llm_plans", "plans", *STAGES, "dry_run", "clouds"):
+for part in ("common", "requests", "corpus_plans", "llm_plans", "plans", *STAGES, "dry_run", "execution"):
 
     include: f"rules/{part}.smk"
 

@@ -12,3 +12,11 @@ def has_gpu():
     CUDA_VISIBLE_DEVICES hides not all of them."""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
     return DRIVER.exists() and any(CARDS.glob("nvidia[0-9]*")) and first not in HIDDEN
+
+
+def asked(resources):
+    """How many GPUs a job asked for: by `gpu`, or by `gres` (gpu:2, gpu:a100:2) where a cluster knows only that."""
+    gres = [each.split(":") for each in str(resources.get("gres", "") or "").split(",")]
+    return resources.get("gpu", 0) or sum(
+        int(each[-1]) if each[-1].isdigit() else 1 for each in gres if each[0] == "gpu"
+    )

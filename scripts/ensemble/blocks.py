@@ -20,11 +20,12 @@ class Fold:
     window_test_auc: float | None
 
 
-def train_block(kind, rows, windows, settings, *, threads, seed, purge=True):
+def train_block(kind, rows, windows, settings, *, threads, seed, purge=True, skip=()):
     """Yield a :class:`Fold` for each of ``windows`` (folds as in folds.json, ascending).
 
     ``kind``: a module of ``scripts.ensemble.models``; ``rows``: :class:`scripts.ensemble.rows.Rows` that cover the
     windows; ``settings``: the model's. ``purge=False`` exists to show in tests what the purge prevents.
+    ``skip``: numbers of folds that need no training; the others come out the same without them.
     Raises StudyError when a training or validation window does not hold both classes.
     """
     parts = [folds.rows_of(window, rows.timestamp, rows.t1, purge=purge) for window in windows]
@@ -33,6 +34,8 @@ def train_block(kind, rows, windows, settings, *, threads, seed, purge=True):
             folds.require_both_classes(rows.y, part[name], f"the {name} window of fold {window['fold']}")
     data = kind.prepare(rows.x, rows.y, rows.names, parts[0]["train"], settings, threads, seed)
     for window, part in zip(windows, parts, strict=True):
+        if window["fold"] in skip:
+            continue
         model = kind.fit(data, part["train"], part["validation"], settings)
         p = model.predict(rows.x, part["test"])
         counts = {name: len(part[name]) for name in ("train", "validation", "test")}

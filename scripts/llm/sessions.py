@@ -186,7 +186,7 @@ class Session:
         self.guard = health.Guard(health.Thresholds(scale=scale), learning_rate=settings["learning_rate"])
         return [
             callbacks.checkpoint_callback(self.state, self.writer, self.guard),
-            callbacks.health_callback(self.guard, self.writer, also, self.state),
+            callbacks.health_callback(self.guard, self.writer, also),
         ]
 
     def require_health(self):

@@ -34,3 +34,19 @@ def test_without_a_driver_there_is_none(machine):
 def test_cards_that_are_hidden_do_not_count(machine, monkeypatch, visible, seen):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices.has_gpu() is seen
+
+
+@pytest.mark.parametrize(
+    ("resources", "number"),
+    [
+        ({}, 0),
+        ({"gpu": 0}, 0),
+        ({"gpu": 2}, 2),
+        ({"gpu": 0, "gres": "gpu:1"}, 1),
+        ({"gres": "gpu:a100:4,shard:2"}, 4),
+        ({"gres": "gpu"}, 1),
+        ({"gres": "shard:2"}, 0),
+    ],
+)
+def test_gpus_are_asked_for_by_gpu_or_by_gres(resources, number):
+    assert devices.asked(resources) == number

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -223,17 +224,43 @@ def test_another_process_with_the_number_of_a_dead_one_is_not_its_job(make):
 
 
 def test_a_lock_from_another_machine_counts_as_long_as_it_gives_signs(make, monkeypatch):
+    monkeypatch.setattr(states, "SILENCE", 0.6)
     path = lock_of(host="elsewhere")
+    ended = threading.Event()
+    signs = threading.Thread(target=states._give_signs, args=(path, ended))
+    signs.start()
     with pytest.raises(StudyError, match="on elsewhere"):
         State.open("work", "train_sft", "v1", make())
-    os.utime(path, (time.time() - 3600,) * 2)
-    with State.open("work", "train_sft", "v1", make()) as state:
-        os.utime(path, (1, 1))
-        state.beat()
-        assert path.stat().st_mtime == 1  # not at every step
-        monkeypatch.setattr(states, "SILENCE", -1.0)
-        state.beat()
-        assert path.stat().st_mtime > 1
+    ended.set()
+    signs.join()
+    # it crashed: the retry of its job comes before it has been silent for long, and waits
+    os.utime(path)
+    with State.open("work", "train_sft", "v1", make()):
+        assert json.loads(path.read_text()) == states._identity(os.getpid())
+    assert not path.exists()
+
+
+def test_the_clock_of_another_machine_may_be_ahead(make, monkeypatch):
+    monkeypatch.setattr(states, "SILENCE", 0.3)
+    os.utime(lock_of(host="elsewhere"), (time.time() + 3600,) * 2)
+    State.open("work", "train_sft", "v1", make()).close()
+
+
+def test_a_long_silent_lock_from_another_machine_is_taken_over_at_once(make, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waited"))
+    os.utime(lock_of(host="elsewhere"), (time.time() - 3600,) * 2)
+    State.open("work", "train_sft", "v1", make()).close()
+
+
+def test_an_open_state_gives_signs_whatever_the_training_does(make, monkeypatch):
+    monkeypatch.setattr(states, "SILENCE", 0.1)
+    with State.open("work", "train_sft", "v1", make()):
+        lock = Path("work/train_sft/.v1.lock")
+        os.utime(lock, (1, 1))
+        until = time.monotonic() + 20
+        while lock.stat().st_mtime == 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert lock.stat().st_mtime > 1
 
 
 def test_jobs_that_start_at_once_get_one_lock_only(make, monkeypatch):

@@ -59,7 +59,7 @@ def train(root, *, rate=0.01, samples=None, guard=None, extra=(), optim="adamw_t
     state = State.open(root, "train_toy", "run", job(rate))
     guard = guard or Guard(learning_rate=rate)
     writer = metrics.Metrics(state.folder / "metrics.jsonl")
-    health = callbacks.health_callback(guard, writer, state=state)
+    health = callbacks.health_callback(guard, writer)
     options = {
         "output_dir": str(state.folder),
         "max_steps": STEPS,

@@ -30,6 +30,12 @@ PLAN = {
 }
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Jobs keep their state below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 def windows(table, **changed):
     return folds.plan(builders.stamps(table.timestamp), **PLAN | changed)["folds"]
 
@@ -93,6 +99,37 @@ def test_two_runs_leave_the_same_bytes(tmp_path):
         for name in ("one", "two")
     )
     assert one == two and len(one) >= 6
+
+
+def sums(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_a_killed_block_goes_on_with_the_fold_at_which_it_was(tmp_path, monkeypatch, kind):
+    table = builders.rows(1500)
+    whole, killed = (job_for(tmp_path / name, table, kind) for name in ("whole", "killed"))
+    train_folds.main(whole)
+    trained, keep = [], train_folds.keep
+
+    def dying(state, fold, extension):
+        if len(trained) == 3:
+            state.checkpoint_folder(fold.number).mkdir()  # half of a fold
+            raise KeyboardInterrupt
+        keep(state, fold, extension)
+        trained.append(fold.number)
+
+    monkeypatch.setattr(train_folds, "keep", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train_folds.main(killed)
+    assert not (tmp_path / "killed/lgb").exists()
+    monkeypatch.setattr(
+        train_folds, "keep", lambda state, fold, extension: (keep(state, fold, extension), trained.append(fold.number))
+    )
+    train_folds.main(killed)
+    assert trained == list(range(6))
+    assert sums(tmp_path / "killed/lgb") == sums(tmp_path / "whole/lgb")
+    assert not [path for path in (tmp_path / ".work").rglob("*") if path.is_file()]
 
 
 def test_a_fold_does_not_depend_on_what_lies_after_it(tmp_path):

@@ -13,14 +13,14 @@ from scripts.common.training import metrics
 log = logging.getLogger(__name__)
 
 
-def health_callback(guard, writer, also=None, state=None):
+def health_callback(guard, writer, also=None):
     """A TrainerCallback that feeds ``guard`` and writes ``writer`` (:class:`scripts.common.training.metrics.Metrics`).
 
     A finding that stops ends the training after the step; ``callback.finding`` has it (None for a healthy one), and
     that step's checkpoint is not saved. ``also``: further figures of the trainer's log by the name they get in
-    metrics.jsonl (``{"rewards/margins": "margin"}``). ``state``: gets its signs of life.
+    metrics.jsonl (``{"rewards/margins": "margin"}``).
     """
-    return _health_class()(guard, writer, also or {}, state)
+    return _health_class()(guard, writer, also or {})
 
 
 def checkpoint_callback(state, writer=None, guard=None):
@@ -42,8 +42,8 @@ def _health_class():
     from transformers import TrainerCallback
 
     class HealthCallback(TrainerCallback):
-        def __init__(self, guard, writer, also, state):
-            self.guard, self.writer, self.also, self.state = guard, writer, also, state
+        def __init__(self, guard, writer, also):
+            self.guard, self.writer, self.also = guard, writer, also
 
         @property
         def finding(self):
@@ -73,8 +73,6 @@ def _health_class():
                 self.writer.write(record)
             for each in self.guard.observe(record):
                 log.info("step %s: %s (%s): %s. %s", each.step, each.kind, each.severity, each.evidence, each.remedy)
-            if self.state is not None:
-                self.state.beat()
             self._obey(control)
 
         def on_epoch_end(self, args, state, control, **kwargs):

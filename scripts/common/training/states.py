@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +20,16 @@ from typing import NamedTuple
 
 from scripts.common.atomic import write_json
 from scripts.common.errors import StudyError
+from scripts.common.job import progress
 
 log = logging.getLogger(__name__)
 STATE, MARKER, NOTES = "state.json", "complete.json", "notes.json"
 KEEP = 2
 # inputs that let a training begin and change nothing in it: a recipe's preflight names its quants, too
 PASSED = ("preflight",)
-# a job on another machine of a cluster cannot be looked up: its lock counts for so many seconds after its last sign
-SILENCE = 600.0
+# A job on another machine of a cluster cannot be looked up: its lock counts for so many seconds after its last sign of
+# life. Signs come ten times as often, from a thread, so that a step of training may take as long as it likes.
+SILENCE = 120.0
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -45,7 +48,8 @@ class State:
 
     def __init__(self, folder, lock):
         self.folder, self._lock = Path(folder), lock
-        self._beaten = time.monotonic()
+        self._released = threading.Event()
+        threading.Thread(target=_give_signs, args=(lock, self._released), daemon=True).start()
 
     @classmethod
     def open(cls, root, rule, key, job):
@@ -54,7 +58,8 @@ class State:
         ``job``: the `snakemake` object or a :class:`scripts.common.job.Job`. Inputs count by content, named relative
         to the working directory; folders do not count (their index file does), nor do outputs, threads, resources,
         and inputs that are only passed (``PASSED``).
-        Raises StudyError when another job has the state.
+        Raises StudyError when another job has the state. Where that is on another machine and silent, as after a
+        machine's crash, it is waited for ``SILENCE`` seconds for a sign of it.
         """
         folder = place(root, rule, key)
         lock = folder.with_name(f".{folder.name}.lock")
@@ -155,14 +160,9 @@ class State:
         """What :meth:`remember` kept."""
         return (_read(self.folder / NOTES) or {}).get(name, default)
 
-    def beat(self):
-        """A sign of life, for jobs on other machines; cheap enough for every step."""
-        if time.monotonic() - self._beaten > SILENCE / 10:
-            self._beaten = time.monotonic()
-            os.utime(self._lock)
-
     def release(self):
         """Give the lock back; the folder stays."""
+        self._released.set()
         _release(self._lock)
 
     def close(self):
@@ -239,18 +239,26 @@ def _difference(known, about):
 
 def _acquire(lock):
     """Take a lock, also from a job that died. Raises StudyError when its holder is alive."""
-    with _exclusive(lock) as descriptor:
-        held = _decode(os.pread(descriptor, 4096, 0))
-        if held and _alive(held, os.fstat(descriptor).st_mtime):
+    watched, seen = None, None  # since when, and the holder's last sign then
+    while True:
+        with _exclusive(lock) as descriptor:
+            held, sign = _decode(os.pread(descriptor, 4096, 0)), os.fstat(descriptor).st_mtime
+            if not held or not _alive(held, sign, watched):
+                if held:
+                    log.info("%s: process %s on %s died, its state is taken over", lock, held["pid"], held["host"])
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(_identity(os.getpid())).encode(), 0)
+                os.fsync(descriptor)
+                return
+        if held["host"] == socket.gethostname() or seen not in (None, (held, sign)):
             raise StudyError(
                 f"process {held['pid']} on {held['host']} is at this training already ({lock.parent / lock.name}): "
                 "wait for it or end it. If you are sure that it is gone, remove that file"
             )
-        if held:
-            log.info("%s: process %s on %s died, its state is taken over", lock, held["pid"], held["host"])
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_identity(os.getpid())).encode(), 0)
-        os.fsync(descriptor)
+        if watched is None:
+            watched, seen = time.monotonic(), (held, sign)
+            progress.info("waiting for a sign of process %s on %s, at most %.0f s", held["pid"], held["host"], SILENCE)
+        time.sleep(SILENCE / 60)
 
 
 def _release(lock):
@@ -290,9 +298,21 @@ def _started(pid):
         return None
 
 
-def _alive(held, touched):
+def _give_signs(lock, released):
+    """Touch a lock now and then, for jobs on other machines, until it is released or gone."""
+    while not released.wait(SILENCE / 10):
+        try:
+            os.utime(lock)
+        except OSError:
+            return
+
+
+def _alive(held, touched, watched=None):
+    """Whether a lock's holder is alive; ``watched``: since when (monotonic) it was seen to give no sign, or None."""
     if held["host"] != socket.gethostname():
-        return time.time() - touched < SILENCE
+        # the clocks of two machines may differ: what was watched counts as well
+        silent = 0 if watched is None else time.monotonic() - watched
+        return max(silent, time.time() - touched) < SILENCE
     try:
         os.kill(held["pid"], 0)
     except ProcessLookupError:

@@ -1,0 +1,146 @@
+"""Runs of Snakemake on the cluster of the tests, and trainings that are held in their middle."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.slurm.cluster import wait
+from tests.tiny import contents
+
+POLLING = Path(__file__).with_name("polling.py")
+# a site's own names, and less patience than a real cluster needs
+SITE = (
+    "--profile=profiles/slurm",
+    "--jobs=6",
+    "--latency-wait=5",
+    "--slurm-init-seconds-before-status-checks=1",
+)
+RESOURCES = ("mem_mb=500", "runtime=10")
+
+
+class Run:
+    """Snakemake at work in ``folder`` on ``cluster``: ``process``, and ``output()`` so far."""
+
+    def __init__(self, cluster, folder, *arguments, resources=(), partition="cpu", options=()):
+        self.folder, self.log = folder, folder / f"run_{time.monotonic_ns()}.log"
+        defaults = ["--default-resources", f"slurm_partition={partition}", *RESOURCES]
+        changed = ["--set-resources", *resources] if resources else []
+        command = [sys.executable, str(POLLING), *SITE, *options, *defaults, *changed, "--", *arguments]
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env=cluster.environment(), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def output(self):
+        """What it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def end(self, seconds=240):
+        """Wait for its end; the exit code. Fails with its output where it hangs."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no end after {seconds} s:\n{self.output()[-6000:]}") from None
+
+    def succeed(self, seconds=240):
+        """Wait until it has ended well."""
+        assert self.end(seconds) == 0, self.output()[-8000:]
+
+    def fail(self, seconds=240):
+        """Wait until it has ended with an error; its output."""
+        assert self.end(seconds) not in (0, -signal.SIGKILL), self.output()[-8000:]
+        return self.output()
+
+    def kill(self):
+        """SIGKILL Snakemake alone: its jobs go on."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Training:
+    """A training on the cluster, held by SIGSTOP after ``count`` complete checkpoints: what is lost can be counted."""
+
+    def __init__(self, run, count, seconds=120):
+        self.folder = run.folder
+
+        def there():
+            assert run.process.poll() is None, run.output()[-6000:]
+            if len(self.steps()) < count:
+                return False
+            self.process = script(self.folder)
+            self.process.suspend()
+            return True
+
+        wait(f"{count} checkpoints", there, seconds, pause=0.01)
+        self.step = max(self.steps())
+
+    def steps(self):
+        """The steps of the checkpoints that are complete."""
+        found = (self.folder / ".work").rglob("checkpoint-*/complete.json")
+        return sorted(int(path.parent.name.split("-")[1]) for path in found)
+
+    def go_on(self):
+        """Let it run again."""
+        self.process.resume()
+
+    def crash(self):
+        """SIGKILL the training's own process; the rest of its job is told by the kernel."""
+        self.process.kill()
+
+
+def script(folder):
+    """The process of the one script that runs for Snakemake in ``folder``."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = process.info["cmdline"] or []
+        if process.info["cwd"] == str(folder) and any(".snakemake/scripts/" in each for each in words[:3]):
+            found.append(process)
+    # a shell may stand above it
+    found = [each for each in found if not {child.pid for child in each.children()} & {other.pid for other in found}]
+    (one,) = found
+    return one
+
+
+def resumed(folder, rule):
+    """The step after which the last attempt of the one job of ``rule`` went on, from its log; None: at the start."""
+    (log,) = (folder / "results/tiny/logs" / rule).rglob("*.log")
+    found = re.findall(r"resumes after step (\d+)", log.read_text())
+    return int(found[-1]) if found else None
+
+
+def without(built, folder, *outputs):
+    """A copy of the checkout ``built`` in which ``outputs`` (paths below results/tiny) are still to be made."""
+    shutil.copytree(built, folder, symlinks=True)
+    for name in outputs:
+        path = folder / "results/tiny" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return folder
+
+
+def artifacts(folder):
+    """All artifacts by name; records of failed attempts are none."""
+    return {name: content for name, content in contents(folder).items() if not name.startswith("tiny/failures/")}
+
+
+def assert_same(folder, built):
+    """The checkout has the very files of the one that was built locally, and nothing beside them."""
+    found, expected = artifacts(folder), artifacts(built)
+    assert sorted(set(found) ^ set(expected)) == []
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def attempts(cluster, folder, rule=None):
+    """The states of the SLURM jobs that were submitted from ``folder``, oldest first."""
+    return [job.state for job in jobs_of(cluster, folder) if rule in (None, job.rule)]
+
+
+def jobs_of(cluster, folder):
+    """The SLURM jobs that were submitted from ``folder``, oldest first."""
+    return [job for job in cluster.jobs() if job.folder == str(folder)]
