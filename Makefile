@@ -1,20 +1,23 @@
 # One line per thing that people do. CONFIG chooses the study, CORES how many jobs run side by side:
 #   make run CONFIG=studies/eth_stacking.yaml CORES=8
+# PROFILE sends the jobs elsewhere: make run PROFILE=slurm
 CONFIG ?= config.yaml
 CORES ?= all
 PYTHON ?= python3
 STUDY := $(or $(shell sed -n 's/^study: *\([A-Za-z0-9_.-]*\).*/\1/p' $(CONFIG)),laptop)
 RESULTS := results/$(STUDY)
 BIN := .venv/bin
-SNAKEMAKE = $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
+SNAKEMAKE = $(BIN)/snakemake --configfile $(CONFIG) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES))
+LOCAL = $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES)
 
-.PHONY: help run report plan dag verify test lint chaos lock unlock schema clean
+.PHONY: help run report plan slurm-check dag verify test lint chaos lock unlock schema clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 run: $(BIN)/.installed  ## make every artifact of the study that is missing or out of date, and its report
+	@$(BIN)/python -m scripts.execution.runs $(STUDY)
 	@$(BIN)/python -m scripts.common.recovery
 	@$(SNAKEMAKE) $$(test -t 2 && echo --logger rich || echo --quiet host rules)
 	@$(MAKE) --no-print-directory $(RESULTS)/report.html
@@ -25,12 +28,15 @@ report: $(BIN)/.installed  ## the study on one page: results/<study>/report.html
 
 $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
 	@test -e $(RESULTS)/manifest.json || { echo "There is nothing to report yet: make run CONFIG=$(CONFIG)"; exit 1; }
-	@$(SNAKEMAKE) --report $@ --report-stylesheet resources/report.css --quiet all
+	@$(LOCAL) --report $@ --report-stylesheet resources/report.css --quiet all
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
 	@$(SNAKEMAKE) --quiet all -- plans
 	@$(SNAKEMAKE) --quiet all --allowed-rules check_recipe admit_recipe checks -- checks
 	@$(SNAKEMAKE) --dry-run 2>&1 | $(BIN)/python -m scripts.common.dry_run
+
+slurm-check: $(BIN)/.installed  ## whether the planned jobs can run on this SLURM cluster, and what profiles/slurm needs
+	@$(BIN)/snakemake --configfile $(CONFIG) --profile slurm --dry-run 2>&1 | $(BIN)/python -m scripts.execution.check_slurm profiles/slurm
 
 dag: $(BIN)/.installed  ## the rule graph by stage: mermaid in README.md and docs/rulegraph.svg
 	@$(SNAKEMAKE) --rulegraph mermaid-js 2>/dev/null | $(BIN)/python -m scripts.report.draw_rulegraph README.md docs/rulegraph.svg
@@ -58,6 +64,7 @@ lock: $(BIN)/.installed  ## resolve envs/*.in anew and write the pins
 	@$(BIN)/python envs/lock.py
 
 unlock: $(BIN)/.installed  ## after a crash: release the lock and remove unfinished outputs (`make run` does it too)
+	@$(BIN)/python -m scripts.execution.runs $(STUDY)
 	@$(BIN)/python -m scripts.common.recovery
 	@$(SNAKEMAKE) --unlock
 

@@ -51,15 +51,43 @@ def test_every_rule_with_a_script_knows_its_code(rules):
         assert any(each.startswith("scripts/common/job.py@") for each in positional), rule.name
 
 
+def profiles():
+    """``{name: settings}`` of all profiles."""
+    return {path.parent.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("profiles/*/config.yaml")}
+
+
 def test_profiles_have_disjoint_keys_and_the_default_one_is_policy_only():
-    default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    """The default profile is always loaded and overrides the others key by key."""
+    found = profiles()
+    default = found.pop("default")
     site = {"cores", "executor", "jobs", "resources", "default-resources", "set-resources", "retries"}
     assert not site & set(default)
-    for path in ROOT.glob("profiles/*/config.yaml"):
-        if path.parent.name != "default":
-            assert not set(default) & set(yaml.safe_load(path.read_text())), path
+    for name, settings in found.items():
+        assert not set(default) & set(settings), name
     assert set(default["rerun-triggers"]) == TRIGGERS
     assert default["max-checksum-file-size"] == CHECKSUM_LIMIT
+
+
+def test_profiles_name_rules_that_exist(rules):
+    known = {rule.name for rule in rules}
+    for name, settings in profiles().items():
+        named = {*settings.get("groups", {}), *settings.get("set-resources", {})}
+        named |= {rule.strip() for rule in settings.get("slurm-array-jobs", "").split(",") if rule}
+        assert named <= known, (name, named - known)
+
+
+def test_no_profile_of_a_cluster_limits_resources():
+    """`resources: mem_mb=16000` would cut the request of a job that needs 64 GB to 16, without a word."""
+    for name, settings in profiles().items():
+        assert "resources" not in settings, name
+
+
+def test_the_slurm_profile_is_found_by_its_name_from_the_root():
+    assert (ROOT / "slurm").is_symlink() and (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"
+    settings = profiles()["slurm"]
+    assert settings["executor"] == "slurm" and settings["slurm-status-command"] == "squeue"
+    assert set(settings["groups"].values()) == set(settings["group-components"])
+    assert settings["default-resources"]["mem_mb"] >= 400
 
 
 def test_the_house_has_its_rooms():
