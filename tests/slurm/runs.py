@@ -107,8 +107,8 @@ def holder(folder):
 
 
 def resumed(folder, rule):
-    """The step after which the last attempt of the one job of ``rule`` went on, from its log; None: at the start."""
-    (log,) = (folder / "results/tiny/logs" / rule).rglob("*.log")
+    """The step after which the last job of ``rule`` went on, from its log; None: it began at the start."""
+    log = max((folder / "results/tiny/logs" / rule).rglob("*.log"), key=lambda path: path.stat().st_mtime)
     found = re.findall(r"resumes after step (\d+)", log.read_text())
     return int(found[-1]) if found else None
 
