@@ -273,7 +273,8 @@ class Cluster:
 
     def _start_database(self):
         data, home = self.folder / "db", self.folder
-        common = ["--no-defaults", "--user=root", f"--datadir={data}"]
+        # mariadb clears its temporary folder when it starts, of what others have there too
+        common = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={home / 'tmp'}"]
         with open(home / "log/install.log", "w") as log:
             install = ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
             subprocess.run(install, stdout=log, stderr=log, check=True, timeout=120)

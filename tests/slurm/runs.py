@@ -1,5 +1,6 @@
 """Runs of Snakemake on the cluster of the tests, and trainings that are held in their middle."""
 
+import json
 import re
 import shutil
 import signal
@@ -68,13 +69,13 @@ class Training:
     """A training on the cluster, held by SIGSTOP after ``count`` complete checkpoints: what is lost can be counted."""
 
     def __init__(self, run, count, seconds=120):
-        self.folder = run.folder
+        self.folder, self.process = run.folder, None
 
         def there():
             assert run.process.poll() is None, run.output()[-6000:]
+            self.process = self.process or holder(self.folder)
             if len(self.steps()) < count:
                 return False
-            self.process = script(self.folder)
             self.process.suspend()
             return True
 
@@ -95,22 +96,19 @@ class Training:
         self.process.kill()
 
 
-def script(folder):
-    """The process of the one script that runs for Snakemake in ``folder``."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        words = process.info["cmdline"] or []
-        if process.info["cwd"] == str(folder) and any(".snakemake/scripts/" in each for each in words[:3]):
-            found.append(process)
-    # a shell may stand above it
-    found = [each for each in found if not {child.pid for child in each.children()} & {other.pid for other in found}]
-    (one,) = found
-    return one
+def holder(folder):
+    """The process that has the state of the one training in ``folder``, from its lock; None: nobody yet."""
+    for lock in (folder / ".work").rglob(".*.lock"):
+        try:
+            return psutil.Process(json.loads(lock.read_text())["pid"])
+        except (FileNotFoundError, ValueError):
+            continue  # just being made
+    return None
 
 
 def resumed(folder, rule):
-    """The step after which the last attempt of the one job of ``rule`` went on, from its log; None: at the start."""
-    (log,) = (folder / "results/tiny/logs" / rule).rglob("*.log")
+    """The step after which the last job of ``rule`` went on, from its log; None: it began at the start."""
+    log = max((folder / "results/tiny/logs" / rule).rglob("*.log"), key=lambda path: path.stat().st_mtime)
     found = re.findall(r"resumes after step (\d+)", log.read_text())
     return int(found[-1]) if found else None
 

@@ -81,7 +81,7 @@ SLURM_CONF={folder}/etc/slurm.conf exec {srun} "$@"
 
 def write(folder, ports, nodes, gpus, srun="/usr/bin/srun"):
     """Write all files below ``folder``. ``ports``: by daemon and node; ``nodes``: ``{name: partition}``."""
-    for name in ("etc", "log", "pid", "munge", "db", "dev", "bin", "work", "spool/controller"):
+    for name in ("etc", "log", "pid", "munge", "db", "tmp", "dev", "bin", "work", "spool/controller"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for node in nodes:
         (folder / "spool" / node).mkdir(exist_ok=True)

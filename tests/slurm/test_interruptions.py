@@ -1,12 +1,15 @@
 """Snakemake itself is interrupted while its jobs run on the cluster; the next run finishes, with the same files."""
 
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 from tests.slurm.runs import Run, Training, assert_same, attempts, resumed, without
 from tests.slurm.studies import BLOCKS, target
+from tests.tiny import snakemake
 
 OUTPUTS = BLOCKS["b000"]
 TARGET = target(OUTPUTS)
@@ -47,20 +50,35 @@ def test_sigterm_lets_the_running_jobs_end(cluster, checkout, boosted):
     assert_same(checkout, boosted)
 
 
-@pytest.mark.parametrize("held", [True, False], ids=["held", "at work"])
-def test_a_killed_snakemake_leaves_orphans_which_the_next_run_cancels_first(cluster, checkout, boosted, held):
+def recover(cluster, folder):
+    """What `make run` does first: the jobs of a killed run are cancelled, then what they left is removed."""
+    for module, *words in (["scripts.execution.runs", "tiny"], ["scripts.common.recovery"]):
+        command = [sys.executable, "-m", module, *words]
+        subprocess.run(command, cwd=folder, env=cluster.environment(), check=True, timeout=120)
+
+
+def test_orphans_of_a_killed_snakemake_are_cancelled_by_make_run(cluster, checkout, boosted):
     run = Run(cluster, checkout, TARGET)
     training = Training(run, HELD)
     run.kill()
-    if not held:
-        training.go_on()
+    training.go_on()
+    recover(cluster, checkout)
+    # it was at work, and may have ended before
+    assert attempts(cluster, checkout)[0] in ("CANCELLED", "COMPLETED") and absent(checkout)
+    Run(cluster, checkout, TARGET).succeed()
+    assert_same(checkout, boosted)
+
+
+def test_after_an_unlock_snakemake_itself_cancels_the_orphans_of_the_killed_one(cluster, checkout, boosted):
+    run = Run(cluster, checkout, TARGET)
+    training = Training(run, HELD)
+    run.kill()
+    assert "It can be removed with the --unlock argument" in Run(cluster, checkout, TARGET).fail()
+    assert attempts(cluster, checkout) == ["RUNNING"]
+    snakemake(checkout, "--unlock")
     again = Run(cluster, checkout, TARGET)
     again.succeed()
-    first, *_, last = attempts(cluster, checkout)
-    assert last == "COMPLETED"
-    # one that is at work may have ended before
-    assert first == "CANCELLED" or not held
-    if held:
-        assert "Cancelling 1 jobs" in again.output()
-        assert resumed(checkout, "train_folds") == training.step
+    assert "Cancelling 1 jobs" in again.output()
+    assert attempts(cluster, checkout) == ["CANCELLED", "COMPLETED"]
+    assert resumed(checkout, "train_folds") == training.step
     assert_same(checkout, boosted)

@@ -32,11 +32,11 @@ class Outcome:
 def outcomes(running, boosted, tmp_path_factory):
     running.restore()
     folder = tmp_path_factory.mktemp("nodes")
-    runs, trainings = {}, {}
+    runs, trainings, before = {}, {}, {}
     for name, options in RUNS.items():
         runs[name] = Run(running, without(boosted, folder / name, *OUTPUTS), target(OUTPUTS), **options)
         trainings[name] = Training(runs[name], HELD)
-    before = {name: running_job(running, run.folder) for name, run in runs.items()}
+        before[name] = running_job(running, runs[name].folder)
     died = {before["requeued"].node, before["resubmitted"].node}
     for node in died:
         running.crash(node)
