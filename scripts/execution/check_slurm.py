@@ -70,7 +70,7 @@ def limit_problems(site, profile):
 def job_problems(site, profile, demands):
     """Rules with a job that no node of its partition can ever take."""
     told = set()
-    for demand in demands:
+    for demand in sorted(demands, key=lambda each: each.wildcards):
         partition = profile.partition_of(demand) or site.default_partition
         reason = misfit(site, partition, demand)
         if reason and (demand.rule, partition) not in told:
