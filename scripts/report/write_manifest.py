@@ -43,8 +43,9 @@ def locator(root):
     opened = {}
 
     def locate(path):
-        here = root.path(path)
-        here = here if here.exists() else Path(path)
+        # a file of the study on disk is of another run where this one's are objects
+        of_study = Path(RESULTS) in Path(path).parents
+        here = root.path(path) if of_study or root.path(path).exists() else Path(path)
         address = objects.at_home(path) if not objects.is_address(path) else path
         if here.exists() or not objects.is_address(address):
             return here

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.common import manifests, objects, places
 from scripts.common.errors import StudyError
-from scripts.report import records
+from scripts.report import records, write_manifest
 
 COPIES = ".snakemake/storage/s3/bucket/a/prefix"
 
@@ -135,3 +135,37 @@ def test_jobs_are_told_where_the_objects_are_and_no_secrets(monkeypatch):
 def test_an_address_without_a_plugin_is_refused():
     with pytest.raises(StudyError, match=r"ftp-of-mine://x .*installed: .*s3"):
         objects.Folder("ftp-of-mine://x")
+
+
+def test_what_was_made_on_the_way_is_found_in_the_store_and_not_in_an_older_run_on_disk(tmp_path, monkeypatch):
+    """The manifest's job has copies of the artifacts; what these were made from is fetched."""
+    fetched = []
+
+    class Folder:
+        def __init__(self, address):
+            self.address = address
+
+        def fetch(self, name):
+            fetched.append(f"{self.address}/{name}")
+            if name == "gone.parquet":
+                raise FileNotFoundError(name)
+            return tmp_path / "copy"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(objects, "Folder", Folder)
+    monkeypatch.setenv("QUANTMAKE_OBJECTS", "s3://bucket/a/prefix")
+    for name in ("data/AAA.csv", "results/tiny/features.parquet", f"{COPIES}/results/tiny/manifest.json"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    locate = write_manifest.locator(places.Root(f"{COPIES}/results/tiny/manifest.json", "results/tiny/manifest.json"))
+    assert locate("data/AAA.csv") == Path("data/AAA.csv")
+    assert locate("results/tiny/manifest.json") == Path(f"{COPIES}/results/tiny/manifest.json")
+    assert fetched == []
+    assert locate("results/tiny/features.parquet") == tmp_path / "copy"
+    assert locate("s3://other/bars/AAA.csv") == tmp_path / "copy"
+    assert not locate("results/tiny/gone.parquet").exists()
+    assert fetched == [
+        "s3://bucket/a/prefix/results/tiny/features.parquet",
+        "s3://other/bars/AAA.csv",
+        "s3://bucket/a/prefix/results/tiny/gone.parquet",
+    ]
