@@ -8,15 +8,16 @@ with the log of the run that failed.
 
 import functools
 import sys
+from importlib import import_module
 
 
 def read_failed_containers():
     """Where a container was never restarted, read its only log. Does nothing unless the executor's plugin is loaded."""
     if "snakemake_executor_plugin_kubernetes" not in sys.modules:
         return
-    from kubernetes.client import CoreV1Api
-    from kubernetes.client.rest import ApiException
-
+    # by name: it comes with the executor (envs/cloud.in), and no job needs it
+    client = import_module("kubernetes.client")
+    CoreV1Api, ApiException = client.CoreV1Api, client.ApiException  # noqa: N806
     asked = CoreV1Api.read_namespaced_pod_log
     if hasattr(asked, "__wrapped__"):
         return

@@ -1,6 +1,7 @@
 """What the recipes of the default study plan, and mistakes in recipes, which are told before anything runs."""
 
 import ast
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,12 +61,12 @@ def resource(rule, name, *paths, **values):
     return rule.resources[name].evaluate(wildcards(**values), input=files, attempt=1).value
 
 
-def test_a_model_folder_counts_with_all_its_files(rules, tmp_path):
+def test_a_model_folder_counts_with_the_files_that_its_index_has(rules, tmp_path):
     small, large, file = tmp_path / "small", tmp_path / "large", tmp_path / "data.jsonl"
     for folder, size in ((small, 0), (large, 50 * 2**20)):
-        (folder / "below").mkdir(parents=True)
-        with open(folder / "below" / "model.safetensors", "wb") as weights:
-            weights.truncate(size)
+        folder.mkdir()
+        body = {"files": {"below/model.safetensors": {"sha256": "0" * 64, "size": size}}}
+        folder.with_name(f"{folder.name}.index.json").write_text(json.dumps(body))
     with open(file, "wb") as data:
         data.truncate(2**20)
     factors = {
@@ -77,8 +78,10 @@ def test_a_model_folder_counts_with_all_its_files(rules, tmp_path):
         "verify_gguf": 2,
     }
     for name, factor in (factors | {"evaluate_llm": 2, "check_recipe": 0, "write_modelfile": 0}).items():
-        more = resource(rules[name], "mem_mb", large) - resource(rules[name], "mem_mb", small)
-        assert more == pytest.approx(factor * 50, abs=1), name
+        more, less = (
+            resource(rules[name], "mem_mb", folder, tmp_path / f"{folder.name}.index.json") for folder in (large, small)
+        )
+        assert more - less == pytest.approx(factor * 50, abs=1), name
     assert resource(rules["train_sft"], "mem_mb", file) == 2000 + 16
     # what is not made yet is asked again before the job
     assert isinstance(resource(rules["train_sft"], "mem_mb", tmp_path / "nowhere"), TBDString)
@@ -219,7 +222,7 @@ def test_several_devices_are_asked_for_as_the_recipe_says(
         others = ("score_reference", "train_grpo", "verify_gguf", "evaluate_llm")
         assert {resource(rules[name], "gpu", artifact="dpo") for name in others} == {machine * whole}
     assert known["training_processes"](wildcards()) == processes
-    assert resource(rules["train_sft"], "mem_mb", file) == 2000 * processes
+    assert resource(rules["train_sft"], "mem_mb", file) == 6000 * processes  # of the host, each with a GPU
     for name in (*asked, *others):
         needs = {each: resource(rules[name], each, artifact="dpo") for each in ("gpu", "tasks", "nodes")}
         job = SimpleNamespace(resources=SubmittedResources(needs), threads=processes)
