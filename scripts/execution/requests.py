@@ -13,6 +13,7 @@ resources without one), so nobody else sees them; resources are no reason to rer
 """
 
 import math
+from importlib import import_module
 
 from snakemake.common.tbdstring import TBDString
 from snakemake.resources import Resource
@@ -48,14 +49,15 @@ def google_gpus(number, model):
 
 def batch_size(megabytes, cores):
     """``(MiB, cores)`` of AWS Batch: the smallest entry of the plugin's table that holds a job's memory and cores."""
-    from snakemake_executor_plugin_aws_batch.constant import VALID_RESOURCES_MAPPING as TABLE
+    # by name: it comes with the executor (envs/cloud.in), and no job needs it
+    table = import_module("snakemake_executor_plugin_aws_batch.constant").VALID_RESOURCES_MAPPING
 
     asked = mebibytes(megabytes)
-    fitting = [(memory, each) for memory, known in TABLE.items() for each in known if memory >= asked and each >= cores]
+    fitting = [(memory, each) for memory, known in table.items() for each in known if memory >= asked and each >= cores]
     if not fitting:
         raise StudyError(
-            f"a job asks for {asked} MiB and {cores} cores: the plugin aws-batch offers {max(TABLE)} MiB and "
-            f"{max(max(known) for known in TABLE.values())} cores at most; run this study on another executor"
+            f"a job asks for {asked} MiB and {cores} cores: the plugin aws-batch offers {max(table)} MiB and "
+            f"{max(max(known) for known in table.values())} cores at most; run this study on another executor"
         )
     return min(fitting)
 
