@@ -1,5 +1,6 @@
 """Manifests and fold plans as the planner reads them: cached, and there even while they are being remade."""
 
+import errno
 import functools
 import json
 import os
@@ -22,7 +23,8 @@ def read(file):
     if state is not None:
         _last[path] = _read(path, state)
     elif path not in _last:
-        raise FileNotFoundError(path)
+        # with the name by which the rules know it: so Snakemake knows a request that waits for an input
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     return _last[path]
 
 

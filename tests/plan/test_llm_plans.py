@@ -84,7 +84,10 @@ def test_a_model_folder_counts_with_the_files_that_its_index_has(rules, tmp_path
         assert more - less == pytest.approx(factor * 50, abs=1), name
     assert resource(rules["train_sft"], "mem_mb", file) == 2000 + 16
     # what is not made yet is asked again before the job
-    assert isinstance(resource(rules["train_sft"], "mem_mb", tmp_path / "nowhere"), TBDString)
+    nowhere = (tmp_path / "nowhere", tmp_path / "nowhere.index.json")
+    for name in factors:
+        assert isinstance(resource(rules[name], "mem_mb", *nowhere), TBDString), name
+        assert isinstance(resource(rules[name], "runtime", *nowhere), TBDString), name
 
 
 def read_of_job(script, part):
