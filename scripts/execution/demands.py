@@ -49,9 +49,10 @@ def read_demands(text):
     Raises StudyError, with the output as its message, when that is not a dry run's.
     """
     found = []
-    for block in re.split(r"\n(?=(?:local)?(?:rule|checkpoint) \w+:\n)", text)[1:]:
+    # jobs of a group are indented
+    for block in re.split(r"\n *(?=(?:local)?(?:rule|checkpoint) \w+:\n)", text)[1:]:
         rule = re.match(r"(?:local)?(?:rule|checkpoint) (\w+):", block)[1]
-        said = dict(re.findall(r"^    (\w+): (.*)$", block, re.M))
+        said = dict(re.findall(r"^ {4,8}(\w+): (.*)$", block, re.M))
         if rule not in TARGETS:
             pairs = [pair.split("=", 1) for pair in said.get("resources", "").split(", ") if "=" in pair]
             known = {name: int(value) if value.isdigit() else value for name, value in pairs if "<TBD>" not in value}

@@ -90,6 +90,36 @@ def test_a_study_that_fits_has_no_problem(cluster, tmp_path):
     assert "1 x 4 CPUs 8000 MB 2 fake" in report
 
 
+def test_jobs_of_a_group_are_read_as_others_are():
+    text = """Building DAG of jobs...
+[Sat Nov 21 16:16:40 2026] Group job features (jobs in lexicogr. order):
+
+    [Sat Nov 21 16:16:40 2026]
+    rule compute_features:
+        input: bars/AUDJPY.parquet
+        wildcards: market=forex, period=2012
+        resources: tmpdir=/tmp, mem_mb=624, mem=624 MB, runtime=12
+Shell command: None
+
+    [Sat Nov 21 16:16:40 2026]
+    rule compute_features:
+        wildcards: market=forex, period=2013
+        threads: 2
+        resources: tmpdir=/tmp, mem_mb=<TBD>, runtime=12
+Shell command: None
+[Sat Nov 21 16:16:41 2026]
+checkpoint plan_folds:
+    wildcards: ensemble=up
+    resources: tmpdir=/tmp, mem_mb=600, runtime=5
+"""
+    found = [(each.rule, each.wildcards, each.threads, each.memory, each.minutes) for each in read_demands(text)]
+    assert found == [
+        ("compute_features", "market=forex, period=2012", 1, 624, 12),
+        ("compute_features", "market=forex, period=2013", 2, None, 12),
+        ("plan_folds", "ensemble=up", 1, 600, 5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
