@@ -25,7 +25,7 @@ def checkout(boosted, tmp_path):
 
 def assert_done(folder, built):
     assert_same(folder, built)
-    assert "Nothing to be done" in snakemake(folder, "-n", TARGET).stderr
+    assert "Nothing to be done" in snakemake(folder, "-n", TARGET).stdout
     assert not [path for path in (folder / ".work").rglob("*") if path.is_file()]
 
 
