@@ -135,7 +135,8 @@ def assert_same(folder, built):
 
 
 def attempts(cluster, folder, rule=None):
-    """The states of the SLURM jobs that were submitted from ``folder``, oldest first."""
+    """The states of the SLURM jobs that were submitted from ``folder``, oldest first; ending ones are waited for."""
+    wait("jobs that end", lambda: not [job for job in jobs_of(cluster, folder) if job.state == "COMPLETING"], 60)
     return [job.state for job in jobs_of(cluster, folder) if rule in (None, job.rule)]
 
 
