@@ -42,7 +42,7 @@ class Run:
         """What it has printed."""
         return self.log.read_text(errors="replace")
 
-    def end(self, seconds=240):
+    def end(self, seconds=400):
         """Wait for its end; the exit code. Fails with its output where it hangs."""
         try:
             return self.process.wait(seconds)
@@ -50,11 +50,11 @@ class Run:
             self.kill()
             raise AssertionError(f"no end after {seconds} s:\n{self.output()[-6000:]}") from None
 
-    def succeed(self, seconds=240):
+    def succeed(self, seconds=400):
         """Wait until it has ended well."""
         assert self.end(seconds) == 0, self.output()[-8000:]
 
-    def fail(self, seconds=240):
+    def fail(self, seconds=400):
         """Wait until it has ended with an error; its output."""
         assert self.end(seconds) not in (0, -signal.SIGKILL), self.output()[-8000:]
         return self.output()
@@ -68,7 +68,7 @@ class Run:
 class Training:
     """A training on the cluster, held by SIGSTOP after ``count`` complete checkpoints: what is lost can be counted."""
 
-    def __init__(self, run, count, seconds=120):
+    def __init__(self, run, count, seconds=300):
         self.folder, self.process = run.folder, None
 
         def there():
@@ -135,7 +135,8 @@ def assert_same(folder, built):
 
 
 def attempts(cluster, folder, rule=None):
-    """The states of the SLURM jobs that were submitted from ``folder``, oldest first."""
+    """The states of the SLURM jobs that were submitted from ``folder``, oldest first; ending ones are waited for."""
+    wait("jobs that end", lambda: not [job for job in jobs_of(cluster, folder) if job.state == "COMPLETING"], 60)
     return [job.state for job in jobs_of(cluster, folder) if rule in (None, job.rule)]
 
 

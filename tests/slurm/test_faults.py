@@ -25,7 +25,7 @@ def checkout(boosted, tmp_path):
 
 def assert_done(folder, built):
     assert_same(folder, built)
-    assert "Nothing to be done" in snakemake(folder, "-n", TARGET).stderr
+    assert "Nothing to be done" in snakemake(folder, "-n", TARGET).stdout
     assert not [path for path in (folder / ".work").rglob("*") if path.is_file()]
 
 
@@ -75,7 +75,7 @@ def test_a_preempted_training_loses_no_more_than_a_killed_one(cluster, checkout,
         training = Training(run, HELD)
         before = running_job(cluster, checkout)
         cluster.client("sbatch", "-p", "urgent", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 2")
-        wait("the preemption", lambda: not training.process.is_running(), 60)
+        wait("the preemption", lambda: not training.process.is_running(), 120)
         assert [job for job in jobs_of(cluster, checkout) if job.id == before.id][0].state != "COMPLETED"
         run.succeed()
     finally:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.slurm.cluster import wait
 from tests.slurm.runs import Run, Training, assert_same, attempts, resumed, without
 from tests.slurm.studies import BLOCKS, target
 from tests.tiny import snakemake
@@ -30,7 +31,8 @@ def test_ctrl_c_cancels_the_jobs_and_the_next_run_goes_on(cluster, checkout, boo
     training = Training(run, HELD)
     run.process.send_signal(signal.SIGINT)
     run.fail()
-    assert attempts(cluster, checkout) == ["CANCELLED"] and absent(checkout)
+    wait("the job's end", lambda: attempts(cluster, checkout) == ["CANCELLED"])
+    assert absent(checkout)
     Run(cluster, checkout, TARGET).succeed()
     assert resumed(checkout, "train_folds") == training.step
     assert_same(checkout, boosted)
