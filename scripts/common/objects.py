@@ -7,7 +7,9 @@ such as its verification, and for what Snakemake does not ask the store.
 import asyncio
 import logging
 import os
+import shutil
 import tempfile
+import weakref
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,9 +65,10 @@ class Folder:
     def __init__(self, address):
         self.address = str(address).rstrip("/")
         plugin = _plugin(self.address)
-        self._copies = tempfile.TemporaryDirectory(prefix="quantmake-objects-")
+        self._copies = Path(tempfile.mkdtemp(prefix="quantmake-objects-"))
+        weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
         self._provider = plugin.storage_provider(
-            local_prefix=Path(self._copies.name),
+            local_prefix=self._copies,
             logger=logging.getLogger(__name__),
             settings=plugin.settings_cls and plugin.settings_cls(**_settings(plugin)),
         )
@@ -93,7 +96,7 @@ class Folder:
         found = self._object(path)
         if not found.exists():
             raise FileNotFoundError(found.query)
-        copy = Path(copy or Path(self._copies.name, "copy"))
+        copy = Path(copy or self._copies / "copy")
         copy.unlink(missing_ok=True)
         copy.parent.mkdir(parents=True, exist_ok=True)
         found.set_local_path(copy)

@@ -83,7 +83,8 @@ class Stored:
         ]
 
     def snakemake(self, *arguments, check=True):
-        return tiny.snakemake(self.checkout, *self.options, *arguments, check=check)
+        # targets first: the settings of a storage take all that follows them
+        return tiny.snakemake(self.checkout, *arguments, *self.options, check=check)
 
     def plan(self, *arguments):
         """The jobs that a run would run."""
@@ -94,7 +95,7 @@ class Stored:
     def killed_in(self, name, kept, *arguments):
         """Start a run, and kill it and its jobs with signal 9 once it uploads the object that ends with ``name``."""
         self.store.hold(name, kept)
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *self.options, *arguments]
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, *self.options]
         said = self.checkout / "killed.log"
         with open(said, "w") as log:
             run = subprocess.Popen(command, cwd=self.checkout, start_new_session=True, stdout=log, stderr=log)
