@@ -21,7 +21,7 @@ def clone(folder, study):
     return folder
 
 
-def run(cluster, folder, *arguments, seconds=900):
+def run(cluster, folder, *arguments, seconds=1500):
     """A run from start to end; returns its exit status and what it printed."""
     command = [sys.executable, str(POLLING), *SITE, *arguments]
     with open(folder / "run.log", "w") as log:
