@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from scripts.common import devices
 from scripts.common.atomic import write_json, write_text
 from scripts.common.job import progress, run
 from scripts.common.results import read_json, write_result
@@ -18,7 +19,7 @@ def main(job):
     predictions = _predictions(_listed(inputs.get("ensembles", ())), params.get("predictions", ()))
     sets, answers = {}, []
     adapter_folder = adapter and Path(adapter).parent
-    options = {"dtype": params.dtype, "device": device, "cards": job.resources.get("gpu", 0), "threads": job.threads}
+    options = {"dtype": params.dtype, "device": device, "cards": devices.asked(job.resources), "threads": job.threads}
     with answering.opened(inputs.model, inputs["index"], adapter=adapter_folder, gguf=gguf, **options) as answerer:
         for name, settings in params.sets.items():
             kind = evaluations.load(settings["kind"])

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from scripts.common import devices
 from scripts.common.atomic import replacing
 from scripts.common.errors import StudyError
 from scripts.llm import adapters, device_maps, weights
@@ -134,10 +135,10 @@ def device_for(resources):
     """``cuda`` or ``cpu`` for a job with these resources: cuda where it asked for a GPU. A job never trains on the CPU
     what was planned for a GPU.
 
-    ``resources``: ``get`` knows gpu, how many it asked for, and gpu_memory_gb, the least memory of each in GB (10^9
-    bytes). Raises StudyError where there are fewer GPUs, or one of them has less memory.
+    ``resources``: ``get`` knows gpu or gres, how many it asked for, and gpu_memory_gb, the least memory of each in GB
+    (10^9 bytes). Raises StudyError where there are fewer GPUs, or one of them has less memory.
     """
-    asked, least = resources.get("gpu", 0), resources.get("gpu_memory_gb")
+    asked, least = devices.asked(resources), resources.get("gpu_memory_gb")
     if not asked:
         return "cpu"
     import torch

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scripts.common import devices
 from scripts.common.atomic import write_table
 from scripts.common.job import progress, run
 from scripts.common.results import write_result
@@ -21,7 +22,7 @@ def main(job):
         inputs["index"],
         adapter=Path(inputs.adapter).parent,
         device=device,
-        cards=job.resources.get("gpu", 0),
+        cards=devices.asked(job.resources),
         dtype=params.dtype,
         attention=params.attention,
         four_bit=params.four_bit,

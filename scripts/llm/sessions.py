@@ -8,6 +8,7 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.common import devices
 from scripts.common.atomic import replacing
 from scripts.common.job import progress
 from scripts.common.places import study_folder
@@ -30,7 +31,7 @@ def opened(job, rule, key, stage=None):
     device = policies.device_for(job.resources)
     # of several processes each has a card, and looks at its memory itself; one process has them all
     several = processes.number(job.params.get("parallel")) > 1
-    cards = 1 if several else max(1, job.resources.get("gpu", 0))
+    cards = 1 if several else max(1, devices.asked(job.resources))
     if not several or device == "cpu":
         require_memory(job, stage, device, cards)
     with states.State.open(Path(".work", study.name), rule, key, job) as state:

@@ -6,6 +6,7 @@ llama.cpp cannot load is an error.
 
 from pathlib import Path
 
+from scripts.common import devices
 from scripts.common.job import progress, run
 from scripts.common.results import write_result
 from scripts.corpus import samples
@@ -20,7 +21,7 @@ def main(job):
     policies.use_one_thread()
     tokenizer = chats.load_tokenizer(inputs.model)
     device = policies.device_for(job.resources)
-    model = policies.load(inputs.model, inputs["index"], device=device, cards=job.resources.get("gpu", 0))
+    model = policies.load(inputs.model, inputs["index"], device=device, cards=devices.asked(job.resources))
     found = [sample for path in inputs.prompts for sample in samples.read(path)]
     limits = gguf_checks.limits(params.quant, params.max_kl, params.min_agreement)
     longest = model.config.max_position_embeddings

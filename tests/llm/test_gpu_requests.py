@@ -32,6 +32,8 @@ def test_fewer_cards_than_asked_for_is_an_error(monkeypatch, asked, found, said)
     cards(monkeypatch, *found)
     with pytest.raises(StudyError, match=rf"{said} \(torch .*set `device: cpu`"):
         policies.device_for({"gpu": asked})
+    with pytest.raises(StudyError, match=said):
+        policies.device_for({"gpu": 0, "gres": f"gpu:a100:{asked}"})
 
 
 def test_a_card_with_too_little_memory_is_an_error(monkeypatch):

@@ -133,7 +133,7 @@ def test_two_runs_write_the_same_bytes_whatever_torchs_threads(base):
 def test_the_model_is_asked_on_the_gpu_that_the_job_was_given(base, monkeypatch):
     asked = []
 
-    def load(folder, index, device="cpu"):
+    def load(folder, index, device="cpu", cards=1):
         asked.append(device)
         return original(folder, index)
 
