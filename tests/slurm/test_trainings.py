@@ -78,6 +78,6 @@ def test_a_killed_training_goes_on_and_leaves_the_same_weights(disturbed, chatte
     assert resumed(folder, rule) == step > 0
     assert 0 <= steps - step <= math.ceil(total(folder, rule) / 10)
     assert_same(folder, chattered)
-    assert not [path for path in (folder / ".work").rglob("*") if path.is_file()]
+    assert not [path for path in (folder / ".work/tiny" / rule).rglob("*") if path.is_file()]
     states = attempts(running, folder)
     assert len(states) == 2 and states[0] in ("CANCELLED", "FAILED") and states[1] == "COMPLETED"
