@@ -419,7 +419,7 @@ rule tabulate_times:
         mem_mb=by_attempt(500),
         runtime=minutes(10),
     params:
-        benchmarks=BENCHMARKS,
+        benchmarks=lambda wc: BENCHMARKS,
     script:
         "../scripts/report/tabulate_times.py"
 
@@ -447,7 +447,7 @@ rule tabulate_failures:
         mem_mb=by_attempt(500),
         runtime=minutes(10),
     params:
-        study=RESULTS,
+        study=lambda wc: RESULTS,
         records=lambda wc: failure_records.digest(RESULTS),
     script:
         "../scripts/report/tabulate_failures.py"

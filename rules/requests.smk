@@ -131,7 +131,7 @@ def folds_minutes(folds):
 
 
 def gpu_request(asked):
-    """The resources of a rule that asks for `asked(wildcards)` GPUs: their number, and where there are some their model
+    """The resources that ask for `asked(wildcards)` GPUs: their number, and where there are some their model
     and their least memory in GB, as the study says. None is none to Snakemake. One task on one machine, whatever the
     number: torchrun starts the processes."""
     return {
