@@ -162,7 +162,21 @@ def plan_lines(profile, demands):
         memory = f"{max(known)}" + ("+" if len(known) < len(jobs) else "") if known else "?"
         most = [max(getattr(job, name) for job in jobs) for name in ("threads", "minutes", "gpus")]
         lines.append(f"{rule:<22}{len(jobs):>6}  {partitions:<12}{most[0]:>8}{memory:>9}{most[1]:>9}{most[2]:>6}")
-    return lines
+    return [*lines, *gpu_hours(demands)]
+
+
+def gpu_hours(demands):
+    """How many GPU hours the planned jobs may take, by their time limits; nothing where none asks for a GPU."""
+    jobs = [demand for demand in demands if demand.gpus]
+    known = [job for job in jobs if job.minutes]
+    if jobs:
+        hours = sum(job.gpus * job.minutes for job in known) / 60
+        rest = (
+            f"; {len(jobs) - len(known)} more have a limit once their inputs are there"
+            if len(known) < len(jobs)
+            else ""
+        )
+        yield f"GPU hours, if each job took its whole time limit: {hours:.1f} of {len(known)} jobs{rest}."
 
 
 def notes(site, profile, demands):

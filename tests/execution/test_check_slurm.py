@@ -90,6 +90,15 @@ def test_a_study_that_fits_has_no_problem(cluster, tmp_path):
     assert "1 x 4 CPUs 8000 MB 2 fake" in report
 
 
+def test_gpu_hours_are_those_of_the_time_limits(cluster, tmp_path):
+    cluster()
+    report, _ = checked(
+        tmp_path, job(runtime=600), job("train_sft", gpu=2, runtime=90), job("train_dpo", gpu=1, runtime="<TBD>")
+    )
+    assert "time limit: 3.0 of 1 jobs; 1 more have a limit once their inputs are there." in report
+    assert "GPU hours" not in checked(tmp_path, job())[0]
+
+
 def test_jobs_of_a_group_are_read_as_others_are():
     text = """Building DAG of jobs...
 [Sat Nov 21 16:16:40 2026] Group job features (jobs in lexicogr. order):
