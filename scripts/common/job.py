@@ -6,8 +6,10 @@ Under Snakemake ``job`` is the ``snakemake`` object; tests pass a :class:`Job`, 
 import logging
 import os
 import sys
+import tempfile
 import traceback
 
+from scripts.common import disks
 from scripts.common.errors import StudyError
 
 progress = logging.getLogger("progress")
@@ -81,6 +83,16 @@ def run(main, job):
         traceback.print_exc()
         terminal.write(f"\n{_title(job)} stopped: {error}\n\n")
         sys.exit(1)
+    except Exception as error:
+        if trouble := disks.trouble(error, _folders(job)):
+            terminal.write(f"\n{_title(job)} stopped: {trouble}\n\n")
+        raise
+
+
+def _folders(job):
+    """Where a job writes: its outputs, its log, the states of trainings, temporary files."""
+    files = [*job.output, *job.log]
+    return dict.fromkeys([*(os.path.dirname(each) or "." for each in map(str, files)), ".work", tempfile.gettempdir()])
 
 
 def _title(job):
