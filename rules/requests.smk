@@ -56,8 +56,11 @@ def by_attempt(amount):
 def file_megabytes(input):
     """The size of the input files, folders left out. Where an input is not there yet, this says so to Snakemake."""
     folders = folder_indexes(input)
-    sizes = zip(input, input.size_files_mb, strict=True)
-    return sum(size for path, size in sizes if path not in folders)
+    if workflow.storage_settings.default_storage_provider:
+        sizes = zip(input, input.size_files_mb, strict=True)
+        return sum(size for path, size in sizes if path not in folders)
+    # Snakemake's way to sizes begins an event loop for each job: a third of the time of a large plan
+    return sum(os.stat(path).st_size for path in input if path not in folders) / 2**20
 
 
 def folder_indexes(input):

@@ -6,9 +6,14 @@ Under Snakemake ``job`` is the ``snakemake`` object; tests pass a :class:`Job`, 
 import logging
 import os
 import sys
+import tempfile
 import traceback
 
+<<<<<<< HEAD
 from scripts.common import attempts
+=======
+from scripts.common import disks
+>>>>>>> 54900557e6948aef6e2a0fdbc4d6bda16cb89e44
 from scripts.common.errors import StudyError
 
 progress = logging.getLogger("progress")
@@ -87,7 +92,20 @@ def run(main, job):
         traceback.print_exc()
         terminal.write(f"\n{_title(job)} stopped: {error}\n\n")
         sys.exit(1)
+<<<<<<< HEAD
     ended(attempts.DONE)
+=======
+    except Exception as error:
+        if trouble := disks.trouble(error, _folders(job)):
+            terminal.write(f"\n{_title(job)} stopped: {trouble}\n\n")
+        raise
+
+
+def _folders(job):
+    """Where a job writes: its outputs, its log, the states of trainings, temporary files."""
+    files = [*job.output, *job.log]
+    return dict.fromkeys([*(os.path.dirname(each) or "." for each in map(str, files)), ".work", tempfile.gettempdir()])
+>>>>>>> 54900557e6948aef6e2a0fdbc4d6bda16cb89e44
 
 
 def _title(job):

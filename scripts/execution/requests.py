@@ -12,8 +12,10 @@ itself and the plugin for SLURM read these. The plugins of the clouds do not all
 resources without one), so nobody else sees them; resources are no reason to rerun a job.
 """
 
+import functools
 import math
 from importlib import import_module
+from importlib.util import find_spec
 
 from snakemake.common.tbdstring import TBDString
 from snakemake.resources import Resource
@@ -86,10 +88,17 @@ def translate(rule, workflow):
     A resource that the rule, a profile or the command line sets under the executor's own name stays as it is.
     """
     asked = {name: rule.resources[name] for name in rule.resources}
-    for executor, words in WORDS.items():
-        for name, (source, word) in words.items():
+    # who has none of these plugins pays nothing: each of these functions is asked for each job of a plan
+    for executor in filter(is_installed, WORDS):
+        for name, (source, word) in WORDS[executor].items():
             if source in asked and (name in OWN or name not in asked):
                 rule.resources[name] = Resource(name, _answer(workflow, executor, word, asked, name))
+
+
+@functools.cache
+def is_installed(executor):
+    """Whether there is a plugin for an executor."""
+    return find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is not None
 
 
 def _answer(workflow, executor, word, asked, name):

@@ -15,6 +15,7 @@ from tests.tiny import snakemake
 
 OUTPUTS = BLOCKS["b000"]
 TARGET = target(OUTPUTS)
+FOLDS = 12  # of the block
 HELD = 4  # folds that are trained when the fault happens
 
 
@@ -115,7 +116,7 @@ def remount(folder, options):
 def test_a_full_scratch_is_a_clear_error_and_the_next_run_goes_on(cluster, checkout, boosted):
     with small_disk(checkout / ".work", "256k"):
         said = Run(cluster, checkout, TARGET, options=["--retries=0"]).fail()
-        assert "No space left on device" in said
+        assert "b000 stopped: the disk of .work is full (No space left on device)" in said
         assert set(artifacts(boosted)) - set(artifacts(checkout)) >= {f"tiny/{name}" for name in OUTPUTS[1:]}
         remount(checkout / ".work", "size=64m")
         Run(cluster, checkout, TARGET).succeed()
@@ -138,20 +139,29 @@ def test_results_on_a_full_disk_are_a_clear_error_and_no_half_block_stays(cluste
         assert_same(checkout, boosted)
 
 
-def test_results_that_become_read_only_are_a_clear_error(cluster, checkout, boosted):
-    results = checkout / "results"
-    subprocess.run(["mount", "--bind", results, results], check=True, timeout=10)
+@contextmanager
+def read_only(folder):
+    """``folder`` cannot be written inside the block."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True, timeout=10)
     try:
-        run = Run(cluster, checkout, TARGET, options=["--retries=0"])
-        training = Training(run, HELD)
-        remount(results, "bind,ro")
-        training.go_on()
-        said = run.fail()
-        assert "Read-only file system" in said
-        said = Run(cluster, checkout, TARGET, options=["--retries=0"]).fail()
-        assert "Read-only file system" in said
-        remount(results, "bind,rw")
-        Run(cluster, checkout, TARGET).succeed()
-        assert_done(checkout, boosted)
+        remount(folder, "bind,ro")
+        yield
     finally:
-        subprocess.run(["umount", "-l", results], check=True, timeout=10)
+        subprocess.run(["umount", "-l", folder], check=True, timeout=10)
+
+
+def test_results_that_become_read_only_are_a_clear_error_and_the_next_run_goes_on(cluster, checkout, boosted):
+    run = Run(cluster, checkout, TARGET, options=["--retries=0"])
+    training = Training(run, HELD)
+    with read_only(checkout / "results/tiny" / STACK):
+        training.go_on()
+        assert "cannot be written (Read-only file system)" in run.fail()
+    Run(cluster, checkout, TARGET).succeed()
+    assert resumed(checkout, "train_folds") == FOLDS - 1
+    assert_done(checkout, boosted)
+
+
+def test_a_run_on_read_only_results_stops_at_once(cluster, checkout):
+    with read_only(checkout / "results"):
+        assert "Read-only file system" in Run(cluster, checkout, TARGET).fail()
+    assert attempts(cluster, checkout) == []
