@@ -31,7 +31,7 @@ class Store:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.requests, self._held, self._kept = Counter(), None, False
+        self.requests, self._held, self._passing, self._kept = Counter(), None, 0, False
         self.arrived, self._freed = threading.Event(), threading.Event()
         client = boto3.resource(
             "s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key="s"
@@ -44,7 +44,9 @@ class Store:
         if f"Credential={KEY}/" not in environ.get("HTTP_AUTHORIZATION", ""):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [] if method == "HEAD" else [REFUSED]
-        if method == "PUT" and self._held and path.endswith(self._held):
+        if method == "PUT" and self._held and self._held in path:
+            self._passing -= 1
+        if method == "PUT" and self._held and self._held in path and self._passing < 0:
             answer = list(self._objects(environ, start_response)) if self._kept else None
             self.arrived.set()
             self._freed.wait(120)
@@ -53,9 +55,12 @@ class Store:
             return answer or []
         return self._objects(environ, start_response)
 
-    def hold(self, name, kept):
-        """Let the upload of an object wait; ``kept``: whether it is stored all the same."""
-        self._held, self._kept = name, kept
+    def hold(self, name, passing, kept):
+        """Let uploads of objects whose name has ``name`` in it wait, once ``passing`` of them have been answered.
+
+        ``kept``: whether the one that waits is stored all the same.
+        """
+        self._held, self._passing, self._kept = name, passing, kept
         self.arrived.clear(), self._freed.clear()
 
     def free(self):
@@ -92,9 +97,9 @@ class Stored:
         done.stderr += done.stdout
         return tiny.jobs_run(done)
 
-    def killed_in(self, name, kept, *arguments):
-        """Start a run, and kill it and its jobs with signal 9 once it uploads the object that ends with ``name``."""
-        self.store.hold(name, kept)
+    def killed_in(self, name, passing, kept, *arguments):
+        """Start a run, and kill it and its jobs with signal 9 in an upload: see :meth:`Store.hold`."""
+        self.store.hold(name, passing, kept)
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, *self.options]
         said = self.checkout / "killed.log"
         with open(said, "w") as log:

@@ -190,19 +190,22 @@ def test_a_checkout_without_records_takes_the_objects_as_they_are(remote, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("b000/fold_1.txt", False), ("b000.index.json", True)], ids=["folder", "unrecorded"]
+    ("name", "passing", "kept"),
+    [("b000/fold_", 1, False), ("b000.index.json", 0, True)],
+    ids=["half a folder", "whole without a record"],
 )
-def test_a_run_killed_in_the_middle_of_an_upload_leaves_nothing_half(remote, name, kept):
+def test_a_run_killed_in_the_middle_of_an_upload_leaves_nothing_half(remote, name, passing, kept):
     before, target = remote.contents(), f"{BLOCK}.index.json"
+    folds = [key for key in remote.names(f"{BLOCK}/") if "fold_" in key]
     for key in [*remote.names(f"{BLOCK}/"), target, f"{STACK}/lgb/oof/b000.parquet"]:
         remote.object(key).delete()
-    remote.killed_in(name, kept, target)
+    remote.killed_in(name, passing, kept, target)
     there = remote.names(BLOCK)
-    assert f"{BLOCK}/fold_0.txt" in there and (target in there) == kept
+    assert len([key for key in there if key in folds]) == (len(folds) if kept else 1) and (target in there) == kept
     with pytest.raises(StudyError, match="b000"):
         verify_results.verify(f"{remote.address}/results/tiny")
     removed = recovery.recover(remote.checkout)
-    assert f"{remote.address}/{BLOCK}" in removed
+    assert f"{remote.address}/{BLOCK}" in removed and (f"{remote.address}/{target}" in removed) == kept
     assert not remote.names(BLOCK)
     assert tiny.jobs_run(remote.snakemake(target)) == ["train_folds b000 up lgb AAA 1h"]
     assert remote.contents() == before
