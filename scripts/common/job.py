@@ -9,11 +9,7 @@ import sys
 import tempfile
 import traceback
 
-<<<<<<< HEAD
-from scripts.common import attempts
-=======
-from scripts.common import disks
->>>>>>> 54900557e6948aef6e2a0fdbc4d6bda16cb89e44
+from scripts.common import attempts, disks
 from scripts.common.errors import StudyError
 
 progress = logging.getLogger("progress")
@@ -85,27 +81,23 @@ def run(main, job):
     ended = attempts.begin(job)
     try:
         main(job)
-    except BaseException as error:
+    except StudyError as error:
         ended(type(error).__name__)
-        if not isinstance(error, StudyError):
-            raise
         traceback.print_exc()
         terminal.write(f"\n{_title(job)} stopped: {error}\n\n")
         sys.exit(1)
-<<<<<<< HEAD
-    ended(attempts.DONE)
-=======
-    except Exception as error:
+    except BaseException as error:
+        ended(type(error).__name__)
         if trouble := disks.trouble(error, _folders(job)):
             terminal.write(f"\n{_title(job)} stopped: {trouble}\n\n")
         raise
+    ended(attempts.DONE)
 
 
 def _folders(job):
     """Where a job writes: its outputs, its log, the states of trainings, temporary files."""
     files = [*job.output, *job.log]
     return dict.fromkeys([*(os.path.dirname(each) or "." for each in map(str, files)), ".work", tempfile.gettempdir()])
->>>>>>> 54900557e6948aef6e2a0fdbc4d6bda16cb89e44
 
 
 def _title(job):
