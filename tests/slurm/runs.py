@@ -28,6 +28,8 @@ RESOURCES = ("mem_mb=500", "runtime=10")
 class Run:
     """Snakemake at work in ``folder`` on ``cluster``: ``process``, and ``output()`` so far."""
 
+    started = []  # all of the session
+
     def __init__(self, cluster, folder, *arguments, resources=(), partition="cpu", options=()):
         self.folder, self.log = folder, folder / f"run_{time.monotonic_ns()}.log"
         defaults = ["--default-resources", f"slurm_partition={partition}", *RESOURCES]
@@ -37,6 +39,7 @@ class Run:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=cluster.environment(), stdout=log, stderr=log, start_new_session=True
             )
+        self.started.append(self)
 
     def output(self):
         """What it has printed."""
@@ -63,6 +66,12 @@ class Run:
         """SIGKILL Snakemake alone: its jobs go on."""
         self.process.kill()
         self.process.wait()
+
+
+def kill_all():
+    """Kill every run that a failed test has left."""
+    while Run.started:
+        Run.started.pop().kill()
 
 
 class Training:
