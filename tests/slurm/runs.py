@@ -45,7 +45,7 @@ class Run:
         """What it has printed."""
         return self.log.read_text(errors="replace")
 
-    def end(self, seconds=400):
+    def end(self, seconds=600):
         """Wait for its end; the exit code. Fails with its output where it hangs."""
         try:
             return self.process.wait(seconds)
@@ -53,11 +53,11 @@ class Run:
             self.kill()
             raise AssertionError(f"no end after {seconds} s:\n{self.output()[-6000:]}") from None
 
-    def succeed(self, seconds=400):
+    def succeed(self, seconds=600):
         """Wait until it has ended well."""
         assert self.end(seconds) == 0, self.output()[-8000:]
 
-    def fail(self, seconds=400):
+    def fail(self, seconds=600):
         """Wait until it has ended with an error; its output."""
         assert self.end(seconds) not in (0, -signal.SIGKILL), self.output()[-8000:]
         return self.output()
@@ -77,7 +77,7 @@ def kill_all():
 class Training:
     """A training on the cluster, held by SIGSTOP after ``count`` complete checkpoints: what is lost can be counted."""
 
-    def __init__(self, run, count, seconds=300):
+    def __init__(self, run, count, seconds=600):
         self.folder, self.process = run.folder, None
 
         def there():
