@@ -1,6 +1,7 @@
 import pytest
 
 from tests.slurm.cluster import Cluster, missing
+from tests.slurm.runs import kill_all
 from tests.slurm.studies import BLOCKS, BOOSTERS, target
 from tests.tiny import make_checkout, snakemake
 
@@ -19,6 +20,7 @@ def running():
         pytest.skip(f"no SLURM here ({reason})")
     with Cluster() as cluster:
         yield cluster
+        kill_all()
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def cluster(running):
     """The session's cluster with no job in it and all its nodes up, whatever the test before did to it."""
     running.restore()
     yield running
+    kill_all()
     running.restore()
 
 

@@ -28,6 +28,8 @@ RESOURCES = ("mem_mb=500", "runtime=10")
 class Run:
     """Snakemake at work in ``folder`` on ``cluster``: ``process``, and ``output()`` so far."""
 
+    started = []  # all of the session
+
     def __init__(self, cluster, folder, *arguments, resources=(), partition="cpu", options=()):
         self.folder, self.log = folder, folder / f"run_{time.monotonic_ns()}.log"
         defaults = ["--default-resources", f"slurm_partition={partition}", *RESOURCES]
@@ -37,12 +39,13 @@ class Run:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=cluster.environment(), stdout=log, stderr=log, start_new_session=True
             )
+        self.started.append(self)
 
     def output(self):
         """What it has printed."""
         return self.log.read_text(errors="replace")
 
-    def end(self, seconds=400):
+    def end(self, seconds=600):
         """Wait for its end; the exit code. Fails with its output where it hangs."""
         try:
             return self.process.wait(seconds)
@@ -50,11 +53,11 @@ class Run:
             self.kill()
             raise AssertionError(f"no end after {seconds} s:\n{self.output()[-6000:]}") from None
 
-    def succeed(self, seconds=400):
+    def succeed(self, seconds=600):
         """Wait until it has ended well."""
         assert self.end(seconds) == 0, self.output()[-8000:]
 
-    def fail(self, seconds=400):
+    def fail(self, seconds=600):
         """Wait until it has ended with an error; its output."""
         assert self.end(seconds) not in (0, -signal.SIGKILL), self.output()[-8000:]
         return self.output()
@@ -65,10 +68,16 @@ class Run:
         self.process.wait()
 
 
+def kill_all():
+    """Kill every run that a failed test has left."""
+    while Run.started:
+        Run.started.pop().kill()
+
+
 class Training:
     """A training on the cluster, held by SIGSTOP after ``count`` complete checkpoints: what is lost can be counted."""
 
-    def __init__(self, run, count, seconds=300):
+    def __init__(self, run, count, seconds=600):
         self.folder, self.process = run.folder, None
 
         def there():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.slurm.cluster import wait
-from tests.slurm.runs import Run, Training, assert_same, jobs_of, resumed, without
+from tests.slurm.runs import Run, Training, assert_same, jobs_of, kill_all, resumed, without
 from tests.slurm.studies import BLOCKS, target
 
 OUTPUTS = BLOCKS["b000"]
@@ -29,7 +29,8 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcomes(running, boosted, tmp_path_factory):
+def outcomes(request, running, boosted, tmp_path_factory):
+    request.addfinalizer(lambda: (kill_all(), running.restore()))
     running.restore()
     folder = tmp_path_factory.mktemp("nodes")
     runs, trainings, before = {}, {}, {}
@@ -45,11 +46,10 @@ def outcomes(running, boosted, tmp_path_factory):
         running.revive(before["requeued"].node)
     for run in runs.values():
         run.succeed()
-    yield {
+    return {
         name: Outcome(run.folder, trainings[name].step, before[name], jobs_of(running, run.folder))
         for name, run in runs.items()
     }
-    running.restore()
 
 
 def running_job(cluster, folder):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.slurm.runs import Run, Training, assert_same, attempts, jobs_of, resumed, without
+from tests.slurm.runs import Run, Training, assert_same, attempts, jobs_of, kill_all, resumed, without
 from tests.slurm.studies import CHATTERS, TRAININGS, target
 from tests.tiny import make_checkout, snakemake
 
@@ -39,8 +39,9 @@ FAULTS = {"build_base": cancelled, "train_sft": killed, "train_dpo": crashed}
 
 
 @pytest.fixture(scope="module")
-def disturbed(running, chattered, tmp_path_factory):
+def disturbed(request, running, chattered, tmp_path_factory):
     """``{rule: (folder, step of the last checkpoint, steps made)}`` of three trainings that were killed once."""
+    request.addfinalizer(lambda: (kill_all(), running.restore()))
     running.restore()
     folder = tmp_path_factory.mktemp("disturbed")
     runs = {
@@ -54,8 +55,7 @@ def disturbed(running, chattered, tmp_path_factory):
         FAULTS[rule](running, training)
     for run in runs.values():
         run.succeed()
-    yield found
-    running.restore()
+    return found
 
 
 def made(folder):
