@@ -6,8 +6,24 @@ import pytest
 from tests.tiny import CHAT, TALK, make_checkout, snakemake
 
 
+# what takes minutes to make, the dearest first
+SHARED = ("chatted", "talked", "built")
+
+
 def pytest_addoption(parser):
     parser.addoption("--kills", default="6", help="how often tests/end_to_end/test_kill.py kills a run")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With several workers (`--dist loadgroup`) the tests of a file, those that share a built study, and all that need
+    the SLURM cluster go to one of them; the cluster's, which mostly wait, begin."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        shared = next((name for name in SHARED if name in item.fixturenames), str(item.path))
+        group = "slurm" if "tests/slurm/" in item.nodeid else shared
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "tests/slurm/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,6 @@ from tests.slurm.studies import BLOCKS, BOOSTERS, target
 from tests.tiny import make_checkout, snakemake
 
 
-def pytest_collection_modifyitems(config, items):
-    """One cluster per session: with several workers (`--dist loadgroup`) all these tests go to one of them."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        if "tests/slurm/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-
-
 @pytest.fixture(scope="session")
 def running():
     """The session's cluster, as the tests before left it."""
