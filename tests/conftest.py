@@ -5,7 +5,6 @@ import pytest
 
 from tests.tiny import CHAT, TALK, make_checkout, snakemake
 
-
 # what takes minutes to make, the dearest first
 SHARED = ("chatted", "talked", "built")
 
