@@ -1,6 +1,7 @@
 """What the recipes of the default study plan, and mistakes in recipes, which are told before anything runs."""
 
 import ast
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,14 +64,15 @@ def resource(rule, name, *paths, **values):
 def test_a_model_folder_counts_with_all_its_files(rules, tmp_path):
     small, large, file = tmp_path / "small", tmp_path / "large", tmp_path / "data.jsonl"
     for folder, size in ((small, 0), (large, 50 * 2**20)):
-        (folder / "below").mkdir(parents=True)
-        with open(folder / "below" / "model.safetensors", "wb") as weights:
-            weights.truncate(size)
+        folder.mkdir()
+        index = {"files": {"model.safetensors": {"size": size}, "config.json": {"size": 100}}}
+        (tmp_path / f"{folder.name}.index.json").write_text(json.dumps(index))
     with open(file, "wb") as data:
         data.truncate(2**20)
     factors = {"train_sft": 1.3, "train_dpo": 1.3, "merge_adapter": 0.5, "convert_gguf": 0.5, "verify_gguf": 2}
     for name, factor in (factors | {"evaluate_llm": 2, "check_recipe": 0, "write_modelfile": 0}).items():
-        more = resource(rules[name], "mem_mb", large) - resource(rules[name], "mem_mb", small)
+        asked = [resource(rules[name], "mem_mb", each, f"{each}.index.json") for each in (large, small)]
+        more = asked[0] - asked[1]
         assert more == pytest.approx(factor * 50, abs=1), name
     assert resource(rules["train_sft"], "mem_mb", file) == 2000 + 16
     # what is not made yet is asked again before the job
