@@ -127,7 +127,7 @@ def test_two_sets_of_columns_that_differ_in_case_are_kept_apart(path):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:7b\nsize 25\n", "Git LFS pointer"),
         (b"<!DOCTYPE html><html>", "web page"),
         (HEADER.encode() + b"\n", "not one row"),
-        (gzip.compress(TIDY.encode(, mtime=0))[:-12], "cut short"),
+        (gzip.compress(TIDY.encode(), mtime=0)[:-12], "cut short"),
     ],
 )
 def test_what_is_no_table_is_named(path, content, message):
