@@ -13,6 +13,7 @@ def pytest_addoption(parser):
     parser.addoption("--kills", default="6", help="how often tests/end_to_end/test_kill.py kills a run")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     """With several workers (`--dist loadgroup`) the tests of a file, those that share a built study, and all that need
     the SLURM cluster go to one of them; the cluster's, which mostly wait, begin."""
