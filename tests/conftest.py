@@ -16,14 +16,21 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     """With several workers (`--dist loadgroup`) the tests of a file, those that share a built study, and all that need
-    the SLURM cluster go to one of them; the cluster's, which mostly wait, begin."""
-    if not config.pluginmanager.hasplugin("xdist"):
+    the SLURM cluster go to one of them; the cluster's, which mostly wait, begin, and the other long ones follow."""
+    if not config.getoption("loadgroup", None):
         return
-    for item in items:
-        shared = next((name for name in SHARED if name in item.fixturenames), str(item.path))
-        group = "slurm" if "tests/slurm/" in item.nodeid else shared
+    first = {name: place for place, name in enumerate(("slurm", *SHARED))}
+    groups = {item: group_of(item) for item in items}
+    for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "tests/slurm/" not in item.nodeid)
+    items.sort(key=lambda item: first.get(groups[item], len(first)))
+
+
+def group_of(item):
+    """The name of the tests that have to run in one worker with ``item``."""
+    if "tests/slurm/" in item.nodeid:
+        return "slurm"
+    return next((name for name in SHARED if name in item.fixturenames), str(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=(), resou
 
     triggers = frozenset(RerunTrigger.parse_choice(each) for each in TRIGGERS)
     before, path = os.getcwd(), list(sys.path)
-    _forget_scripts()
+    ours = _forget_scripts()
     quiet = io.StringIO()
     try:
         with (
@@ -66,6 +66,7 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=(), resou
         os.chdir(before)
         sys.path[:] = path
         _forget_scripts()
+        sys.modules.update(ours)
         logging.disable(logging.NOTSET)
 
 
@@ -80,8 +81,8 @@ def _name(job):
 
 
 def _forget_scripts():
+    """Take the modules of the workflow out of ``sys.modules``, for those of another checkout; returns them by name."""
     # fingerprints are remembered by content, and computing them is most of a plan's time
     kept = "scripts.common.fingerprint"
-    for name in [each for each in sys.modules if each == "scripts" or each.startswith("scripts.")]:
-        if name != kept:
-            del sys.modules[name]
+    names = [each for each in sys.modules if each == "scripts" or each.startswith("scripts.")]
+    return {name: sys.modules.pop(name) for name in names if name != kept}
