@@ -1,12 +1,14 @@
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from tests.tiny import CHAT, TALK, make_checkout, snakemake
+from tests.tiny import CHAT, STUDY, TALK, make_checkout, snakemake
 
-# what takes minutes to make, the dearest first
-SHARED = ("chatted", "talked", "built")
+# fixtures that take minutes to make
+STUDIES = {"built": STUDY, "talked": TALK, "chatted": CHAT}
 
 
 def pytest_addoption(parser):
@@ -15,30 +17,34 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
-    """With several workers (`--dist loadgroup`) the tests of a file, those that share a built study, and all that need
-    the SLURM cluster go to one of them; the cluster's, which mostly wait, begin, and the other long ones follow."""
+    """With several workers (`--dist loadgroup`) the tests of a file, and all that need the SLURM cluster, go to one of
+    them; the cluster's, which mostly wait, begin, and those of built studies follow."""
     if not config.getoption("loadgroup", None):
         return
-    first = {name: place for place, name in enumerate(("slurm", *SHARED))}
-    groups = {item: group_of(item) for item in items}
-    for item, group in groups.items():
+    for item in items:
+        group = "slurm" if "tests/slurm/" in item.nodeid else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: first.get(groups[item], len(first)))
+    on_studies = {item.path for item in items if not STUDIES.keys().isdisjoint(item.fixturenames)}
+    items.sort(key=lambda item: ("tests/slurm/" not in item.nodeid, item.path not in on_studies))
 
 
-def group_of(item):
-    """The name of the tests that have to run in one worker with ``item``."""
-    if "tests/slurm/" in item.nodeid:
-        return "slurm"
-    return next((name for name in SHARED if name in item.fixturenames), str(item.path))
+def build_once(name, factory):
+    """A checkout in which a study of STUDIES has been built, by whichever worker asks for it first."""
+    place = factory.getbasetemp()
+    folder = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / name / "checkout"
+    with FileLock(f"{folder.parent}.lock"):
+        said = folder / "first_run.log"  # written last
+        if not said.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            made = snakemake(make_checkout(folder, STUDIES[name]))
+            said.write_text(made.stderr)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """A checkout whose tiny study has been built; tests copy it and never change it."""
-    folder = make_checkout(tmp_path_factory.mktemp("built") / "checkout")
-    (folder / "first_run.log").write_text(snakemake(folder).stderr)
-    return folder
+    return build_once("built", tmp_path_factory)
 
 
 @pytest.fixture
@@ -50,14 +56,10 @@ def checkout(built, tmp_path):
 @pytest.fixture(scope="session")
 def talked(tmp_path_factory):
     """A checkout whose tiny study of corpora has been built; tests copy it and never change it."""
-    folder = make_checkout(tmp_path_factory.mktemp("talked") / "checkout", TALK)
-    snakemake(folder)
-    return folder
+    return build_once("talked", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def chatted(tmp_path_factory):
     """A checkout whose tiny study of language models has been built; tests copy it and never change it."""
-    folder = make_checkout(tmp_path_factory.mktemp("chatted") / "checkout", CHAT)
-    snakemake(folder)
-    return folder
+    return build_once("chatted", tmp_path_factory)
