@@ -3,6 +3,7 @@
 Nothing here concerns a result, and no rules here.
 """
 
+from scripts.common import disks
 from scripts.execution import arrays, groups, pod_logs, requests, runs
 
 # what the executors of clouds want otherwise than the rules say it
@@ -14,6 +15,8 @@ pod_logs.read_failed_containers()
 # Called in the process that plans and submits, before its first job; not in dry runs, and not inside of jobs.
 onstart:
     try:
+        if not workflow.storage_settings.default_storage_provider:
+            disks.require_room("results", ".work")
         runs.cancel_orphans(".", study.study)
     except StudyError as error:
         raise WorkflowError(str(error)) from None

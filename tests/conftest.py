@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("loadgroup", None):
         return
     for item in items:
-        group = "slurm" if "tests/slurm/" in item.nodeid else str(item.path)
+        group = "slurm" if "tests/slurm/" in item.nodeid else item.nodeid.split("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
     on_studies = {item.path for item in items if not STUDIES.keys().isdisjoint(item.fixturenames)}
     items.sort(key=lambda item: ("tests/slurm/" not in item.nodeid, item.path not in on_studies))

@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from scripts.common.errors import StudyError
+
 WORDS = {
     errno.ENOSPC: "is full (No space left on device)",
     errno.EDQUOT: "is full for you (Disk quota exceeded)",
@@ -25,6 +27,13 @@ def trouble(error, folders):
         if code := _state(folder):
             return _sentence(folder, code)
     return None
+
+
+def require_room(*folders):
+    """Raises StudyError where one of the folders, which may not exist yet, cannot be written or is full."""
+    for folder in folders:
+        if code := _state(folder):
+            raise StudyError(_sentence(folder, code))
 
 
 def _state(folder):

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from scripts.common import disks
+from scripts.common.errors import StudyError
 
 
 def usage(**changed):
@@ -43,3 +44,10 @@ def test_what_a_library_does_not_say_is_looked_up(tmp_path, monkeypatch, state, 
     monkeypatch.setattr(os, "statvfs", usage(**state))
     said = disks.trouble(RuntimeError("Cannot write binary data"), [tmp_path / "not/there"])
     assert (said is None) if expected is None else (expected in said)
+
+
+def test_a_run_wants_disks_with_room(tmp_path, monkeypatch):
+    disks.require_room(tmp_path, tmp_path / "not/there")
+    monkeypatch.setattr(os, "statvfs", usage(f_bavail=3))
+    with pytest.raises(StudyError, match="the disk of results is full .*start again"):
+        disks.require_room("results")

@@ -94,6 +94,8 @@ CONFIG = [
     Edit("a phase less", key("recipes.student.phases.C", REMOVED),
          CHECKED | TUNED | judged(*AFTER_DPO), "checks"),
     Edit("the rank of the adapter", key("recipes.student.adapter.r", 4), CHECKED | ALL_TUNED, "checks"),
+    Edit("a training on two devices", key("recipes.student.parallel", {"kind": "data", "devices": 2}),
+         CHECKED | ALL_TUNED, "checks"),
     Edit("no DPO", key("recipes.student.dpo", REMOVED), CHECKED | MADE | judged("merged", *QUANTS), "checks"),
     Edit("a quant more", key("recipes.student.export.quants", ["F32", "Q8_0", "F16"]),
          CHECKED | converted("F16") | judged("F16"), "checks"),

@@ -162,7 +162,8 @@ def test_results_that_become_read_only_are_a_clear_error_and_the_next_run_goes_o
     assert_done(checkout, boosted)
 
 
-def test_a_run_on_read_only_results_is_a_clear_error(cluster, checkout):
+def test_a_run_on_read_only_results_is_a_clear_error_before_any_job(cluster, checkout):
     with read_only(checkout / "results"):
-        assert "Read-only file system" in Run(cluster, checkout, TARGET, options=["--retries=0"]).fail()
-    assert attempts(cluster, checkout) == ["FAILED"]
+        said = Run(cluster, checkout, TARGET, options=["--retries=0"]).fail()
+    assert "the disk of results cannot be written (Read-only file system). Mend that" in said
+    assert attempts(cluster, checkout) == []
