@@ -100,7 +100,7 @@ def fingerprint(tree):
 
     ``ast.unparse`` of the stripped tree is stable across Python versions, ``ast.dump`` is not. The tree is changed.
     """
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -122,9 +122,20 @@ def normal_name(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _statements(tree):
+    """The tree and all statements in it, at any depth; expressions, which are most of a tree, hold none."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            inner = getattr(node, field, ())
+            waiting += inner if isinstance(inner, list) else ()
+
+
 def _imports(tree, file):
     """(module, member names) of every import statement, those inside functions included; relative ones resolved."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, ()
