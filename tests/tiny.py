@@ -1,6 +1,7 @@
 """A whole study in about a minute: three symbols of made-up hourly bars in csv files, three models in blocks."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,7 @@ def write_csv(folder, symbol, frame):
 def make_checkout(folder, study=STUDY):
     """A checkout in ``folder`` whose config.yaml is the tiny study, with its bars; nothing is built."""
     copy_checkout(folder)
+    shutil.copy(Path(__file__).with_name("quick_start.py"), folder / "sitecustomize.py")
     write_study(folder, study)
     for symbol in SYMBOLS:
         write_bars(folder, symbol)
@@ -214,6 +216,7 @@ def snakemake(folder, *arguments, check=True):
     """Run the command line in a checkout; returns the completed process with its output as text."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
+    environment["PYTHONPATH"] = str(folder)  # as the Snakefile sets it for jobs
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     if check and done.returncode:
         raise AssertionError(

@@ -26,7 +26,7 @@ def run(cluster, folder, *arguments, seconds=1500):
     command = [sys.executable, str(POLLING), *SITE, *arguments]
     with open(folder / "run.log", "w") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=cluster.environment(), stdout=log, stderr=log, start_new_session=True
+            command, cwd=folder, env=cluster.environment(folder), stdout=log, stderr=log, start_new_session=True
         )
     try:
         status = process.wait(seconds)

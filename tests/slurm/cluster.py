@@ -151,10 +151,11 @@ class Cluster:
             file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def environment(self):
-        """The variables with which clients and Snakemake find this cluster."""
+    def environment(self, checkout=None):
+        """The variables with which clients, and Snakemake in a checkout, find this cluster."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SNAKEMAKE"))}
         path = f"{self.folder / 'bin'}:{kept.get('PATH', '')}:/usr/sbin:/sbin"
+        kept |= {"PYTHONPATH": str(checkout)} if checkout else {}  # as the Snakefile sets it for jobs
         return kept | {"SLURM_CONF": str(self.folder / "etc/slurm.conf"), "PATH": path}
 
     def client(self, *command, check=True, timeout=PATIENCE):

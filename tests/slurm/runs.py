@@ -37,7 +37,7 @@ class Run:
         command = [sys.executable, str(POLLING), *SITE, *options, *defaults, *changed, "--", *arguments]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=cluster.environment(), stdout=log, stderr=log, start_new_session=True
+                command, cwd=folder, env=cluster.environment(folder), stdout=log, stderr=log, start_new_session=True
             )
         self.started.append(self)
 

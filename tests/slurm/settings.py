@@ -28,7 +28,8 @@ SlurmctldTimeout=30
 SlurmdTimeout=10
 InactiveLimit=0
 KillWait=2
-MinJobAge=300
+# scontrol forgets a job this long after its end; the tests ask for those of a whole study
+MinJobAge=7200
 Waittime=0
 BatchStartTimeout=15
 MessageTimeout=10
