@@ -4,6 +4,7 @@
 CONFIG ?= config.yaml
 CORES ?= all
 PYTHON ?= python3
+WORKERS ?= 2
 STUDY := $(or $(shell sed -n 's/^study: *\([A-Za-z0-9_.-]*\).*/\1/p' $(CONFIG)),laptop)
 RESULTS := results/$(STUDY)
 BIN := .venv/bin
@@ -47,7 +48,7 @@ verify: $(BIN)/.installed  ## recompute every digest of the study's manifest
 cloud: $(BIN)/.installed-cloud  ## install what the profiles kubernetes, googlebatch and aws-batch need
 
 test: $(BIN)/.installed-test lint  ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(BIN)/.installed-test
 	@$(BIN)/ruff check .

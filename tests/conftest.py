@@ -18,14 +18,14 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     """With several workers (`--dist loadgroup`) the tests of a file, and all that need the SLURM cluster, go to one of
-    them; the cluster's, which mostly wait, begin, and those of built studies follow."""
+    them; the cluster's, which mostly wait, begin, and the plans, which take longest, follow."""
     if not config.getoption("loadgroup", None):
         return
     for item in items:
         group = "slurm" if "tests/slurm/" in item.nodeid else item.nodeid.split("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
-    on_studies = {item.path for item in items if not STUDIES.keys().isdisjoint(item.fixturenames)}
-    items.sort(key=lambda item: ("tests/slurm/" not in item.nodeid, item.path not in on_studies))
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/plan/"))
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm/"))
 
 
 def build_once(name, factory):
