@@ -128,17 +128,18 @@ def training(known, gpu, gradient_checkpointing=False, parameters=7_000_000_000,
     common = {"gradient_checkpointing": gradient_checkpointing, "dtype": "bfloat16", "max_length": 1024}
     sft = SimpleNamespace(epochs=2, **common)
     grpo = SimpleNamespace(steps=50, batch=16, max_new_tokens=256, **common)
-    recipe = SimpleNamespace(at=lambda phase: sft, grpo=grpo)
+    alone = SimpleNamespace(kind="none", devices=1)
+    recipe = SimpleNamespace(at=lambda phase: sft, grpo=grpo, parallel=alone)
     changed = {"preflight_of": lambda input: found, "gpus": lambda wildcards: gpu, "folder_megabytes": lambda input: 0}
-    input = SimpleNamespace(size_mb=1)
+    changed["file_megabytes"] = lambda input: 1
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
         for name, value in (changed | {"recipe_settings": lambda wildcards: recipe} | more).items():
             context.setitem(known, name, value)
         return [
             (
-                known["training_megabytes"](SimpleNamespace(phase="all"), input, 1, stage),
-                known["training_minutes"](SimpleNamespace(phase="all"), input, 1, stage),
+                known["training_megabytes"](SimpleNamespace(phase="all"), None, 1, stage),
+                known["training_minutes"](SimpleNamespace(phase="all"), None, 1, stage),
             )
             for stage in ("sft-all", "grpo")
         ]
@@ -197,7 +198,10 @@ def test_model_and_memory_of_a_gpu_are_asked_for_with_a_gpu_only(tmp_path):
                 artifact = "dpo" if count == said else "Q8_0"
                 wildcards = Wildcards(fromdict={"recipe": "trader", "phase": "all", "artifact": artifact})
                 names = ("gpu", "gpu_model", "gpu_memory_gb")
-                asked = [rules[name].resources[each].evaluate(wildcards, attempt=1).value for each in names]
+                asked = [
+                    rules[name].resources[each].evaluate(wildcards, input=InputFiles([]), attempt=1).value
+                    for each in names
+                ]
                 assert tuple(asked) == count, name
 
 
@@ -207,12 +211,14 @@ def test_where_a_job_runs_reruns_nothing(chatted):
     assert plan(chatted, config=where) == plan(chatted) == []
 
 
-def test_the_requests_of_folds_open_no_file(known, monkeypatch):
+def test_the_requests_of_folds_open_no_file(tmp_path, monkeypatch):
     """Requests are computed for every job of a plan: they read no file twice and walk no folder of fold models."""
     opened = []
-    monkeypatch.setitem(known, "folds_at", lambda wildcards: {"folds": [0] * 357})
-    monkeypatch.setattr(os, "walk", lambda *paths: opened.append(paths) or iter(()))
-    monkeypatch.setattr("builtins.open", lambda *paths, **more: opened.append(paths))
-    known["folds_megabytes"](known["folds_per_job"])(stack(block="b000"), 1)
-    known["folds_minutes"](known["folds_per_job"])(stack(block="b000"), 1)
+    with workflow(copy_checkout(tmp_path / "checkout")) as flow, monkeypatch.context() as patch:
+        known = flow.globals
+        patch.setitem(known, "folds_at", lambda wildcards: {"folds": [0] * 357})
+        patch.setattr(os, "walk", lambda *paths: opened.append(paths) or iter(()))
+        patch.setattr("builtins.open", lambda *paths, **more: opened.append(paths))
+        known["folds_megabytes"](known["folds_per_job"])(stack(block="b000"), 1)
+        known["folds_minutes"](known["folds_per_job"])(stack(block="b000"), 1)
     assert not opened
