@@ -348,8 +348,7 @@ rule evaluate_llm:
     threads: 1
     resources:
         **gpu_request(evaluation_gpus),
-        # the model in float32, as verify_gguf, or a GGUF file in llama.cpp
-        mem_mb=megabytes(2500, per_input=1.5, per_folder=2),
+        mem_mb=evaluation_megabytes,
         runtime=evaluation_minutes,
     params:
         artifact=lambda wc: wc.artifact,

@@ -7,6 +7,8 @@ page, where sizes of inputs are not to be had.
 """
 
 import functools
+import itertools
+import json
 import math
 
 from scripts.common.results import read_json
@@ -15,11 +17,13 @@ MATRIX_MB = 20  # of memory for each MB of a block's float32 matrix; 13 measured
 CELL_ROUND_S = 3e-9  # to boost one round on one value of the matrix, trees of 16 leaves: 2.2 to 3.1 ns measured
 SLACK = 10  # times the measured speed: other machines, other loads
 TOKENS_PER_MB = 300_000  # of text in jsonl
+QUESTION_BYTES = 400  # of a sample in jsonl, at least
 LOGITS_MB = 1.8  # of one token: 150,000 of them, 12 bytes each
 # FLOP/s. One CPU thread reached 7.6e10 in the SFT of the default study; those of GPUs are assumed, an eighth of what an
 # A100 can do in bfloat16 and two fifths of what it can in float32
 SPEED = {"cpu": 2e10, "cuda": {"float32": 8e12, "bfloat16": 4e13}}
 BANDWIDTH_MB = {"cpu": 5e3, "cuda": 5e5}  # MB/s: for a written token all weights are read once; both assumed
+ANSWERS = 32  # that are written side by side: ROWS of scripts/llm/answering.py
 STEP_S = 0.05  # that a GPU takes for one more token of all completions of a step; assumed
 GPU_HOST_MB = 6000  # host memory of a process that computes on a GPU: CUDA's libraries, one shard of weights; assumed
 
@@ -53,14 +57,20 @@ def by_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def file_megabytes(input):
-    """The size of the input files, folders left out. Where an input is not there yet, this says so to Snakemake."""
+def file_megabytes(input, suffix=""):
+    """The size of the input files that end so, folders left out. Where an input is not there yet, this says so to
+    Snakemake."""
     folders = folder_indexes(input)
+    wanted = [path not in folders and str(path).endswith(suffix) for path in input]
     if workflow.storage_settings.default_storage_provider:
-        sizes = zip(input, input.size_files_mb, strict=True)
-        return sum(size for path, size in sizes if path not in folders)
+        return sum(itertools.compress(input.size_files_mb, wanted))
     # Snakemake's way to sizes begins an event loop for each job: a third of the time of a large plan
-    return sum(os.stat(path).st_size for path in input if path not in folders) / 2**20
+    return sum(os.stat(path).st_size for path in itertools.compress(input, wanted)) / 2**20
+
+
+def text_megabytes(input):
+    """The size of the samples among the input files; adapters and GGUF files are none."""
+    return file_megabytes(input, ".jsonl")
 
 
 def folder_indexes(input):
@@ -189,9 +199,9 @@ def scratch_parameters(base):
     return base.vocabulary * base.hidden + base.layers * (4 * base.hidden**2 + 3 * base.hidden * base.intermediate)
 
 
-def model_minutes(parameters, tokens, gpu, dtype="float32"):
+def model_minutes(parameters, tokens, gpu, dtype="float32", threads=1):
     """Minutes of so many tokens forward through a model; a training step counts three times, back and forth."""
-    speed = SPEED["cuda"][dtype] if gpu else SPEED["cpu"]
+    speed = SPEED["cuda"][dtype] if gpu else SPEED["cpu"] * threads
     return 2 * parameters * tokens / speed / 60
 
 
@@ -211,7 +221,7 @@ def folder_parameters(input):
 def training_megabytes(wildcards, input, attempt, stage):
     """The memory of a training: on the CPU what check_recipe estimated (within 0.98 to 1.22 of what torch took) and a
     quarter; on a GPU the host's part. 16 MB for each of samples, and the Snakemake process."""
-    samples, found = 16 * file_megabytes(input), preflight_of(input)
+    samples, found = 16 * text_megabytes(input), preflight_of(input)
     if gpus(wildcards):
         needed = (GPU_HOST_MB + 1.3 * folder_megabytes(input)) * training_processes(wildcards)
     elif found and stage in found["stages"]:
@@ -230,7 +240,7 @@ def training_minutes(wildcards, input, attempt, stage):
         parameters, counted = sum(found["parameters"].values()), found["stages"][stage]["tokens"]
         tokens, mean = counted["tokens"], counted["mean"]
     else:
-        parameters, tokens, mean = folder_parameters(input), TOKENS_PER_MB * file_megabytes(input), settings.max_length
+        parameters, tokens, mean = folder_parameters(input), TOKENS_PER_MB * text_megabytes(input), settings.max_length
     if stage == "grpo":
         completions = settings.steps * settings.batch
         # writing on a CPU costs about what learning does
@@ -256,34 +266,60 @@ def reference_megabytes(wildcards, input, attempt):
     """The memory of DPO's reference: the process, the model in its number format, the logits of a row."""
     dpo = recipe_settings(wildcards).dpo
     needed = GPU_HOST_MB if gpus(wildcards) else 1000 + LOGITS_MB * dpo.row_tokens
-    return megabytes(needed, per_input=16, per_folder=2.2)(wildcards, input, attempt)
+    return int((needed + 16 * text_megabytes(input) + 2.2 * folder_megabytes(input)) * attempt)
 
 
 def reference_minutes(wildcards, input, attempt):
     """How long scoring a reference may take: every pair once through the model."""
-    tokens, dtype = TOKENS_PER_MB * file_megabytes(input), recipe_settings(wildcards).dpo.dtype
+    tokens, dtype = TOKENS_PER_MB * text_megabytes(input), recipe_settings(wildcards).dpo.dtype
     return math.ceil(20 + model_minutes(folder_parameters(input), tokens, gpus(wildcards), dtype)) * attempt
 
 
-def verification_minutes(wildcards, input, attempt):
+def verification_minutes(wildcards, input, attempt, threads):
     """How long a GGUF file's verification may take: its prompts of 1,000 tokens through llama.cpp, on the CPU, and the
     model, with what both write."""
     tokens = 3 * 1000 * recipe_settings(wildcards).export.verified_texts
-    return math.ceil(30 + model_minutes(folder_parameters(input), tokens, 0)) * attempt
+    return math.ceil(30 + model_minutes(folder_parameters(input), tokens, 0, threads=threads)) * attempt
 
 
-def evaluation_minutes(wildcards, input, attempt):
+def evaluation_megabytes(wildcards, input, attempt):
+    """The memory of an evaluation: a model in float32, or a GGUF file in llama.cpp, which asks its model nothing."""
+    in_file = wildcards.artifact in quants_of(wildcards.recipe)
+    return megabytes(2500, per_input=1.5, per_folder=0 if in_file else 2)(wildcards, input, attempt)
+
+
+def evaluation_minutes(wildcards, input, attempt, threads):
     """How long an evaluation may take: all texts once through the model, and the answers, for each token of which the
-    weights are read. Eight-bit files count as their model: llama.cpp computes on the CPU."""
-    device = "cuda" if evaluation_gpus(wildcards) else "cpu"
-    sets, folder = recipe_settings(wildcards).evaluation.values(), folder_megabytes(input)
-    written = sum(most_questions(each) * each.max_new_tokens for each in sets if hasattr(each, "max_new_tokens"))
-    read = model_minutes(folder_parameters(input), TOKENS_PER_MB * file_megabytes(input), device == "cuda")
-    return math.ceil(30 + read + written * 2 * folder / BANDWIDTH_MB[device] / 60) * attempt
+    weights are read, on a GPU for all answers of a batch at once."""
+    gpu = bool(evaluation_gpus(wildcards))
+    weights = file_megabytes(input, ".gguf") or folder_megabytes(input)
+    read = model_minutes(folder_parameters(input), TOKENS_PER_MB * text_megabytes(input), gpu, threads=threads)
+    sets = [each for each in recipe_settings(wildcards).evaluation.values() if hasattr(each, "max_new_tokens")]
+    written = sum(most_questions(each, input) * each.max_new_tokens for each in sets)
+    if gpu:
+        # twice: the cache of what was said is read, too
+        seconds = written / ANSWERS * 2 * weights / BANDWIDTH_MB["cuda"]
+    else:
+        seconds = written * weights / BANDWIDTH_MB["cpu"] / threads
+    return math.ceil(30 + read + seconds / 60) * attempt
 
 
-def most_questions(each):
-    """How many questions an evaluation set has at most: ten domains for each part of its corpus, 1,000 for each part
-    where the set takes all of them."""
-    parts = len(study.corpora[each.corpus].parts) if each.parts == "all" else len(each.parts)
-    return parts * (10 * each.per_domain if each.per_domain else 1000)
+def most_questions(each, input):
+    """How many questions an evaluation set has at most: those of its file; where that lies in a store, one for so many
+    bytes of all texts."""
+    places = {"benchmark": "benchmark.jsonl", "prompts": "prompts/test.jsonl", "answers": "messages/test.jsonl"}
+    path = f"{CORPUS}/{places[each.kind]}".format(corpus=each.corpus)
+    if not os.path.exists(path):
+        return math.ceil(text_megabytes(input) * 2**20 / QUESTION_BYTES)
+    known = questions_of(path, os.stat(path).st_mtime_ns)
+    if each.kind == "answers" and each.parts != "all":
+        known = [(part, domain) for part, domain in known if part in each.parts]
+    return min(len(known), len(set(known)) * each.per_domain) if each.per_domain else len(known)
+
+
+@functools.cache
+def questions_of(path, written):
+    """`(part, domain)` of every sample in a file; `written`: when, lest an older one be remembered."""
+    with open(path) as file:
+        found = [json.loads(line)["meta"] for line in file]
+    return [(each["part"], each["domain"]) for each in found]

@@ -191,7 +191,7 @@ CODE = [
     Edit("the pin of TA-Lib", pin("ta-lib"), features() | TRAINED),
     Edit("the pin of scikit-learn", pin("scikit-learn"), META),
     Edit("the pin of ONNX Runtime", pin("onnxruntime"), stack("verify_onnx") | TAIL),
-    Edit("the pin of exchange calendars", pin("exchange-calendars"), INGESTED | PLANNED, "plans"),
+    Edit("the pin of exchange calendars", pin("exchange_calendars"), INGESTED | PLANNED, "plans"),
     Edit("the pin of matplotlib", pin("matplotlib"), DRAWN | {"draw_quality made"} | TAIL),
 ]
 

@@ -37,17 +37,17 @@ def known(rules):
 
 def request(rule, name, recorded, folder, monkeypatch, attempt=1):
     """What the job of a record asks for, with sparse files of its inputs' sizes in ``folder``."""
-    for place, size in (("file", recorded["files_mb"]), ("model/weights", recorded["folder_mb"])):
+    for place, size in (("file.jsonl", recorded["files_mb"]), ("model/weights", recorded["folder_mb"])):
         (folder / place).parent.mkdir(exist_ok=True)
         with open(folder / place, "wb") as file:
             file.truncate(int(size * 2**20))
     (folder / "preflight.json").write_text(json.dumps(recorded.get("preflight", {"stages": {}, "parameters": {}})))
-    inputs = {"file": "file", "model": "model", "preflight": "preflight.json"}
+    inputs = {"file": "file.jsonl", "model": "model", "preflight": "preflight.json"}
     inputs = {key: IOFile(str(folder / each), rule=rule) for key, each in inputs.items()}
     monkeypatch.setitem(rule.workflow.globals, "folds_at", lambda wildcards: {"folds": [0] * recorded.get("folds", 0)})
     log = rule.log[0].match(f"results/laptop/logs/{recorded['job']}.log")
     wildcards = Wildcards(fromdict=log.groupdict())
-    evaluated = rule.resources[name].evaluate(wildcards, input=InputFiles(fromdict=inputs), attempt=attempt)
+    evaluated = rule.resources[name].evaluate(wildcards, input=InputFiles(fromdict=inputs), attempt=attempt, threads=1)
     return evaluated.value
 
 
@@ -131,7 +131,7 @@ def training(known, gpu, gradient_checkpointing=False, parameters=7_000_000_000,
     alone = SimpleNamespace(kind="none", devices=1)
     recipe = SimpleNamespace(at=lambda phase: sft, grpo=grpo, parallel=alone)
     changed = {"preflight_of": lambda input: found, "gpus": lambda wildcards: gpu, "folder_megabytes": lambda input: 0}
-    changed["file_megabytes"] = lambda input: 1
+    changed["text_megabytes"] = lambda input: 1
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
         for name, value in (changed | {"recipe_settings": lambda wildcards: recipe} | more).items():
