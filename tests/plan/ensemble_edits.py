@@ -218,8 +218,9 @@ CONFIG = [
          FOLDED | GATED | SKIPPED, "plans"),
     Edit("more rows than there are", key("ensembles.up.gates.min_rows_to_stack", 5000),
          FOLDED | SKIPPED | stack("gate_ensemble"), "plans"),
+    # the skipped stack of 4h is planned anew, with as many rows as before: its gate has nothing to decide again
     Edit("the horizon", key("ensembles.up.label.horizon", 4),
-         FOLDED | labelled() | TRAINED | SKIPPED | stack("draw_folds"), "plans"),
+         FOLDED | labelled() | TRAINED | stack("draw_folds"), "plans"),
     Edit("a hyper-parameter", key("ensembles.up.models.xgb.max_depth", 2), retrained("xgb")),
     Edit("0.10 for 0.05", key("ensembles.up.models.lgb.learning_rate", 0.10), retrained("lgb")),
     Edit("the feature sets of a model", key("ensembles.up.models.lgb.features", ["technical", "cross_asset"]),
