@@ -37,7 +37,7 @@ def recover(folder=".", patience=600.0):
         return []
     deadline = time.monotonic() + patience
     while alive := [line for line in processes(folder) if "snakemake" in line]:
-        if any(f"{STATE}/scripts" not in line for line in alive) or time.monotonic() > deadline:
+        if not all(map(is_job, alive)) or time.monotonic() > deadline:
             sys.exit("Another run is at work in this folder; wait for it or end it:\n  " + "\n  ".join(alive))
         time.sleep(1)
     begun = min((file.stat().st_mtime for file in _files(locks)), default=float("inf"))
@@ -90,6 +90,11 @@ def processes(folder):
         except OSError:
             continue  # it ended meanwhile, or belongs to somebody else
     return found
+
+
+def is_job(line):
+    """Whether a command line is a job's: its script, or the Snakemake that a run starts for it."""
+    return f"{STATE}/scripts" in line or " --target-jobs " in line
 
 
 def _files(folder):

@@ -78,8 +78,9 @@ def test_a_lock_of_a_living_run_is_respected(locked):
         process.wait()
 
 
-def test_jobs_that_outlived_their_workflow_are_waited_for(locked):
-    job = [sys.executable, "-c", "import time; time.sleep(2)  # .snakemake/scripts/tmp.train_folds.py"]
+@pytest.mark.parametrize("said", [".snakemake/scripts/tmp.train_folds.py", "snakemake --target-jobs train_folds:"])
+def test_jobs_that_outlived_their_workflow_are_waited_for(locked, said):
+    job = [sys.executable, "-c", f"import time; time.sleep(2)  # {said}"]
     process = subprocess.Popen(job, cwd=locked)
     recover(locked)
     assert process.poll() is not None

@@ -267,7 +267,7 @@ DATA = [
          | labelled(("08", "09")) | stack("score_holdout") | GATED, "plans"),
     Edit("a shorter span", key("markets.made.span", {"end": "2021-09-15"}),
          market("ingest_symbol") | CHANGED | features(("09",)) | panels(("09",)) | labelled(("08", "09"))
-         | stack("score_holdout", "draw_folds") | GATED, "plans"),
+         | stack("score_holdout", "draw_folds") | GATED | SKIPPED, "plans"),
     Edit("a source with other bytes and the same bars", rewritten,
          market("ingest_symbol", ["AAA"]) | SURVEYED, "plans"),
 ]  # fmt: skip
