@@ -206,11 +206,13 @@ def model_minutes(parameters, tokens, gpu, dtype="float32", threads=1):
 
 
 def preflight_of(input):
-    """What check_recipe found, or None where the account is not there yet, or not on this machine."""
+    """What check_recipe found, or None where the account is not there yet, or not on this machine. Snakemake names the
+    checkpoint's own output in its place while that is still to be made."""
     try:
-        return read_json(input.get("preflight"))
+        found = read_json(input.get("preflight"))
     except (OSError, TypeError, ValueError):
         return None
+    return found if "stages" in found else None
 
 
 def folder_parameters(input):

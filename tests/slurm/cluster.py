@@ -171,7 +171,7 @@ class Cluster:
         return done.stdout
 
     def jobs(self, **wanted):
-        """All jobs that the controller knows, those ended in the last five minutes too, oldest first.
+        """All jobs that the controller knows, those that ended too, oldest first.
 
         ``wanted``: values that attributes of :class:`Job` have to have, as ``state="RUNNING"``.
         """
