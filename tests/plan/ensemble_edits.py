@@ -283,7 +283,7 @@ LOST = [
     Edit("the folder of a block", lost("ensemble/up/AAA/1h/lgb/folds/b001"), retrained("lgb", blocks=("b001",))),
     Edit("the index of a block", lost("ensemble/up/AAA/1h/xgb/folds/b001.index.json"),
          retrained("xgb", blocks=("b001",))),
-    Edit("out-of-fold rows", lost("ensemble/up/AAA/1h/oof.parquet"),
+    Edit("lost out-of-fold rows", lost("ensemble/up/AAA/1h/oof.parquet"),
          STACKED - stack("measure_importance", "draw_importance")),
     Edit("a graph", lost("ensemble/up/AAA/1h/onnx/xgb.onnx"),
          {"export_onnx up xgb AAA 1h"} | stack("compose_onnx", "verify_onnx") | TAIL),
