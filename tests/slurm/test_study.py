@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.slurm.clones import clone, run
+from tests.slurm.runs import jobs_of
 from tests.tiny import CHAT, STUDY, contents, snakemake
 
 # The GPUs of the tests' cluster are given out by SLURM as real ones are, but torch cannot compute on them: jobs that
@@ -69,7 +70,7 @@ def built(tmp_path_factory, running):
     watch.over.set()
     watch.join()
     assert status == 0, said[-6000:]
-    return local, remote, said, running.jobs(), watch.held
+    return local, remote, said, jobs_of(running, remote), watch.held
 
 
 def test_every_artifact_is_the_one_of_a_local_run(built):
@@ -107,7 +108,7 @@ def test_a_second_run_submits_nothing(built, running):
     _, remote, _, jobs, _ = built
     status, said = run(running, remote)
     assert status == 0 and "Nothing to be done" in said
-    assert [job.id for job in running.jobs()] == [job.id for job in jobs]
+    assert [job.id for job in jobs_of(running, remote)] == [job.id for job in jobs]
 
 
 def test_logs_are_in_one_place_and_the_efficiency_of_jobs_is_reported(built):
@@ -127,4 +128,4 @@ def test_a_job_that_was_promised_a_gpu_and_finds_none_fails_at_once(built, runni
     assert status == 1
     log = (remote / "results/tiny/logs/train_sft/student/A.log").read_text()
     assert "asked for 1 GPU and finds none" in log
-    assert [job.node for job in running.jobs() if job.rule == "train_sft"][-1] == "g1"
+    assert [job.node for job in jobs_of(running, remote) if job.rule == "train_sft"][-1] == "g1"
