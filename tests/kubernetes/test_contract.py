@@ -17,6 +17,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from tests.kubernetes.conftest import BUCKET, checkout_of, client
 from tests.kubernetes.stub import RefusedError, check_resources
 from tests.plan.clouds import arguments, planned, request
+from tests.planning import copy_checkout
 from tests.tiny import snakemake
 
 MANIFEST = "results/pods/market/made/manifest.json"
@@ -87,7 +88,7 @@ def test_a_pod_that_fails_again_is_one_clear_error_with_its_log(tmp_path, cluste
 @pytest.fixture(scope="module")
 def gpu_requests(tmp_path_factory):
     """What a training asks for with `device: cuda` and with `device: cpu`, under profiles/kubernetes."""
-    folder = checkout_of(tmp_path_factory.mktemp("gpu") / "checkout")
+    folder = copy_checkout(tmp_path_factory.mktemp("gpu") / "checkout")  # the default study has a training
     found = {}
     for device in ("cuda", "cpu"):
         with planned(folder, "kubernetes", config={"device": device, "study": "pods"}) as flow:

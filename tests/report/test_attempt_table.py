@@ -117,7 +117,8 @@ def test_the_page_of_times_shows_the_attempts(tmp_path, monkeypatch):
                 text += f'{{"attempt": "{name}", "end": {end}, "outcome": "{outcome}", "peak_mb": {peak}}}\n'
             path.write_text((path.read_text() if path.exists() else "") + text)
     output = {"html": "times.html", "csv": "times.csv", "attempts": "attempts.csv"}
-    paths = made.job(tmp_path, tabulate_times.main, {}, output)
+    params = {"benchmarks": str(tmp_path / "benchmarks")}
+    paths = made.job(tmp_path, tabulate_times.main, {}, output, params=params)
     page, rows = made.Cells(paths["html"]), made.csv_rows(paths["attempts"])
     assert [row["rule"] for row in rows] == ["train_sft", "all"]  # the job that makes the table has not ended
     assert rows[0]["attempts"] == "2" and rows[0]["queue_max_s"] == "" and rows[0]["peak_share"] == "0.4"
