@@ -39,7 +39,7 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=(), resou
     from snakemake.settings.enums import RerunTrigger
 
     triggers = frozenset(RerunTrigger.parse_choice(each) for each in TRIGGERS)
-    before, path = os.getcwd(), list(sys.path)
+    before, path, variables = os.getcwd(), list(sys.path), dict(os.environ)
     ours = _forget_scripts()
     quiet = io.StringIO()
     try:
@@ -65,6 +65,8 @@ def workflow(folder, config=None, configfiles=(), targets=(), forcerun=(), resou
     finally:
         os.chdir(before)
         sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(variables)
         _forget_scripts()
         sys.modules.update(ours)
         logging.disable(logging.NOTSET)
