@@ -1,10 +1,10 @@
 # One line per thing that people do. CONFIG chooses the study, CORES how many jobs run side by side:
 #   make run CONFIG=studies/eth_stacking.yaml CORES=8
-# PROFILE sends the jobs elsewhere: make run PROFILE=slurm
+# PROFILE sends the jobs elsewhere: make run PROFILE=slurm; WORKERS is how many processes `make test` has
 CONFIG ?= config.yaml
 CORES ?= all
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 STUDY := $(or $(shell sed -n 's/^study: *\([A-Za-z0-9_.-]*\).*/\1/p' $(CONFIG)),laptop)
 RESULTS := results/$(STUDY)
 BIN := .venv/bin

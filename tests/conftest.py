@@ -9,6 +9,8 @@ from tests.tiny import CHAT, STUDY, TALK, make_checkout, snakemake
 
 # fixtures that take minutes to make
 STUDIES = {"built": STUDY, "talked": TALK, "chatted": CHAT}
+# what takes long, in the order in which it is begun
+LONG = ("tests/slurm/", "tests/plan/test_impact", "tests/plan/", "tests/end_to_end/", "tests/storage/", "tests/llm/")
 
 
 def pytest_addoption(parser):
@@ -18,14 +20,13 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
     """With several workers (`--dist loadgroup`) the tests of a file, and all that need the SLURM cluster, go to one of
-    them; the cluster's, which mostly wait, begin, and the plans, which take longest, follow."""
+    them; what takes long begins, the cluster's first, which mostly wait."""
     if not config.getoption("loadgroup", None):
         return
     for item in items:
         group = "slurm" if "tests/slurm/" in item.nodeid else item.nodeid.split("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/plan/"))
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm/"))
+    items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
 
 
 def build_once(name, factory):

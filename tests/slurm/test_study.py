@@ -24,11 +24,14 @@ def small_study():
     """Stages market to report: two kinds of booster in blocks of folds, and a language model of one layer."""
     study = copy.deepcopy(CHAT) | {"ensembles": copy.deepcopy(STUDY["ensembles"])}
     stack, recipe = study["ensembles"]["up"], study["recipes"]["student"]
+    # as few jobs as show what is to be seen: each costs eight seconds of CPU time beside its work
     stack |= {"timeframes": {"1h": {}}, "peers": []}
+    stack["folds"] |= {"per_job": 10}
     del stack["models"]["cross"]
     recipe |= {"phases": {"A": {}}}
     recipe["export"] |= {"quants": ["F32"], "lora": False, "min_agreement": {}}
     study["bases"]["tiny"] |= {"steps": 20}
+    study["markets"]["made"]["partition"] = "quarter"
     study["markets"]["made"]["symbols"] = study["corpora"]["trading"]["symbols"] = ["AAA"]
     return study
 
