@@ -33,7 +33,7 @@ $(RESULTS)/report.html: $(wildcard $(RESULTS)/manifest.json)
 
 plan: $(BIN)/.installed  ## which jobs a run would run, and why (brings the manifests up to date first)
 	@$(SNAKEMAKE) --quiet all -- plans
-	@$(SNAKEMAKE) --quiet all --allowed-rules check_recipe admit_recipe checks -- checks
+	@$(SNAKEMAKE) --quiet all --allowed-rules check_corpus check_recipe admit_recipe checks -- checks
 	@$(SNAKEMAKE) --dry-run 2>&1 | $(BIN)/python -m scripts.common.dry_run
 
 slurm-check: $(BIN)/.installed  ## whether the planned jobs can run on this SLURM cluster, and what profiles/slurm needs

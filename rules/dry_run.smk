@@ -6,7 +6,7 @@ rule plans:
         manifests() + fold_plans(),
 
 
-# alone, with `--allowed-rules check_recipe admit_recipe checks`: no base is trained for a plan
+# alone, with `--allowed-rules check_corpus check_recipe admit_recipe checks`: no base is trained for a plan
 rule checks:
     input:
         lambda wc: made_checks(),

@@ -17,7 +17,7 @@ REMOVED = object()
 # What `make plan` brings up to date before it plans: a plan is exact once the checkpoints are current.
 FIRST = {
     "plans": ["plans"],
-    "checks": ["--allowed-rules", "check_recipe", "admit_recipe", "checks", "--", "checks"],
+    "checks": ["--allowed-rules", "check_corpus", "check_recipe", "admit_recipe", "checks", "--", "checks"],
 }
 
 

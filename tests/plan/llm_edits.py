@@ -111,9 +111,9 @@ CONFIG = [
     Edit("the base", key("bases.tiny.steps", 41), BASE),
     Edit("samples of a corpus that everything is trained on", key("corpora.trading.parts.states.per_symbol", 61),
          {"write_part trading states", "assemble_corpus trading messages"} | CHECKED_CORPUS | BASE),
-    # the recipe's checks read what those of its corpus found; the trainings do not
+    # the checks of the recipe read what those of its corpus found, and find the same; the trainings do not read it
     Edit("a limit of the corpus checks", key("corpora.trading.checks", {"max_masked_auc": 0.6}),
-         CHECKED_CORPUS | CHECKED | TABLE),
+         CHECKED_CORPUS | CHECKED | TAIL, "checks"),
 ]  # fmt: skip
 
 LOST = [

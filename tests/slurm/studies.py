@@ -21,9 +21,9 @@ BLOCKS = {
 
 # a base, one phase of SFT and DPO
 CHATTERS = copy.deepcopy(CHAT)
-CHATTERS["recipes"]["student"]["sft"] |= {"epochs": 5}
+CHATTERS["recipes"]["student"]["sft"] |= {"epochs": 4}
 CHATTERS["recipes"]["student"]["phases"] = {"A": {}}
-CHATTERS["recipes"]["student"]["dpo"] |= {"epochs": 5}
+CHATTERS["recipes"]["student"]["dpo"] |= {"epochs": 4}
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json", "metrics.jsonl", "training.json")
 TRAININGS = {
     "build_base": ("llm/bases/tiny", "llm/bases/tiny.index.json"),

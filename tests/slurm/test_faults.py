@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests import planning
 from tests.slurm.cluster import wait
-from tests.slurm.runs import Run, Training, artifacts, assert_same, attempts, jobs_of, resumed, without
+from tests.slurm.runs import Run, Training, artifacts, assert_same, attempts, jobs_of, kill_all, resumed, without
 from tests.slurm.studies import BLOCKS, STACK, target
-from tests.tiny import snakemake
 
 OUTPUTS = BLOCKS["b000"]
 TARGET = target(OUTPUTS)
@@ -26,7 +26,7 @@ def checkout(boosted, tmp_path):
 
 def assert_done(folder, built):
     assert_same(folder, built)
-    assert "Nothing to be done" in snakemake(folder, "-n", TARGET).stdout
+    assert planning.plan(folder, targets=[TARGET]) == []
     left = [path for path in (folder / ".work").rglob("*") if path.is_file()]
     assert not [path for path in left if "attempts" not in path.parts]  # accounts stay
 
@@ -41,32 +41,39 @@ def assert_goes_on(folder, training):
     assert resumed(folder, "train_folds") == training.step == HELD - 1
 
 
-def test_a_cancelled_job_is_tried_again_and_goes_on(cluster, checkout, boosted):
-    run = Run(cluster, checkout, TARGET)
-    training = Training(run, HELD)
-    cluster.cancel(running_job(cluster, checkout))
-    run.succeed()
-    assert attempts(cluster, checkout) == ["CANCELLED", "COMPLETED"]
-    assert_goes_on(checkout, training)
-    assert_done(checkout, boosted)
+@pytest.fixture(scope="module")
+def retried(request, running, boosted, tmp_path_factory):
+    """``{fault: (folder, training)}`` of three runs at a time whose job failed once."""
+    request.addfinalizer(lambda: (kill_all(), running.restore()))
+    running.restore()
+    folder = tmp_path_factory.mktemp("retried")
+    runs = {
+        "cancelled": Run(running, without(boosted, folder / "cancelled", *OUTPUTS), TARGET),
+        "crashed": Run(running, without(boosted, folder / "crashed", *OUTPUTS), TARGET),
+    }
+    trainings = {name: Training(run, HELD) for name, run in runs.items()}
+    small = ["train_folds:mem_mb=250*attempt*attempt"]
+    runs["memory"] = Run(running, without(boosted, folder / "memory", *OUTPUTS), TARGET, resources=small)
+    running.cancel(running_job(running, runs["cancelled"].folder))
+    trainings["crashed"].crash()
+    for run in runs.values():
+        run.succeed()
+    return {name: (run.folder, trainings.get(name)) for name, run in runs.items()}
 
 
-def test_a_crashed_job_is_tried_again_and_goes_on(cluster, checkout, boosted):
-    run = Run(cluster, checkout, TARGET)
-    training = Training(run, HELD)
-    training.crash()
-    run.succeed()
-    assert attempts(cluster, checkout) == ["FAILED", "COMPLETED"]
-    assert_goes_on(checkout, training)
-    assert_done(checkout, boosted)
+@pytest.mark.parametrize(("fault", "state"), [("cancelled", "CANCELLED"), ("crashed", "FAILED")])
+def test_a_job_that_was_killed_is_tried_again_and_goes_on(running, retried, boosted, fault, state):
+    folder, training = retried[fault]
+    assert attempts(running, folder) == [state, "COMPLETED"]
+    assert_goes_on(folder, training)
+    assert_done(folder, boosted)
 
 
-def test_a_job_that_needs_more_memory_than_it_asked_for_gets_it(cluster, checkout, boosted):
-    run = Run(cluster, checkout, TARGET, resources=["train_folds:mem_mb=250*attempt*attempt"])
-    run.succeed()
-    states = attempts(cluster, checkout)
+def test_a_job_that_needs_more_memory_than_it_asked_for_gets_it(running, retried, boosted):
+    folder, _ = retried["memory"]
+    states = attempts(running, folder)
     assert states[0] == "FAILED" and states[-1] == "COMPLETED"
-    assert_done(checkout, boosted)
+    assert_done(folder, boosted)
 
 
 def test_a_preempted_training_loses_no_more_than_a_killed_one(cluster, checkout, boosted):
