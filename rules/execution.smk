@@ -4,7 +4,7 @@ Nothing here concerns a result, and no rules here.
 """
 
 from scripts.common import disks
-from scripts.execution import arrays, groups, pod_logs, requests, runs
+from scripts.execution import arrays, groups, pod_logs, queries, requests, runs
 
 # what the executors of clouds want otherwise than the rules say it
 for each in workflow.rules:
@@ -26,3 +26,4 @@ onstart:
         executor = workflow.scheduler._executor  # Snakemake has no public way to it
         runs.record(".", study.study, executor.run_uuid)
         arrays.make_safe(executor)
+        queries.make_safe(executor)

@@ -4,6 +4,7 @@ The training is a block of twelve folds, held (SIGSTOP) after some of them; its 
 """
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -51,7 +52,9 @@ def retried(request, running, boosted, tmp_path_factory):
         "cancelled": Run(running, without(boosted, folder / "cancelled", *OUTPUTS), TARGET),
         "crashed": Run(running, without(boosted, folder / "crashed", *OUTPUTS), TARGET),
     }
-    trainings = {name: Training(run, HELD) for name, run in runs.items()}
+    with ThreadPoolExecutor(len(runs)) as pool:  # at one time, lest one goes on while another is waited for
+        held = pool.map(lambda run: Training(run, HELD), runs.values())
+        trainings = dict(zip(runs, held, strict=True))
     small = ["train_folds:mem_mb=250*attempt*attempt"]
     runs["memory"] = Run(running, without(boosted, folder / "memory", *OUTPUTS), TARGET, resources=small)
     running.cancel(running_job(running, runs["cancelled"].folder))
