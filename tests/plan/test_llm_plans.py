@@ -58,7 +58,7 @@ def test_a_gpu_is_given_to_what_can_use_it(rules, monkeypatch):
 def resource(rule, name, *paths, **values):
     """What a job asks for that has these inputs and wildcards."""
     files = InputFiles([IOFile(str(path), rule=rule) for path in paths])
-    return rule.resources[name].evaluate(wildcards(**values), input=files, attempt=1).value
+    return rule.resources[name].evaluate(wildcards(**values), input=files, attempt=1, threads=1).value
 
 
 def test_a_model_folder_counts_with_the_files_that_its_index_has(rules, tmp_path):
@@ -79,10 +79,15 @@ def test_a_model_folder_counts_with_the_files_that_its_index_has(rules, tmp_path
     }
     for name, factor in (factors | {"evaluate_llm": 2, "check_recipe": 0, "write_modelfile": 0}).items():
         more, less = (
-            resource(rules[name], "mem_mb", folder, tmp_path / f"{folder.name}.index.json") for folder in (large, small)
+            resource(rules[name], "mem_mb", folder, tmp_path / f"{folder.name}.index.json", artifact="merged")
+            for folder in (large, small)
         )
         assert more - less == pytest.approx(factor * 50, abs=1), name
     assert resource(rules["train_sft"], "mem_mb", file) == 2000 + 16
+    # llama.cpp holds a GGUF file; its model stays on the disk
+    beside = (large, tmp_path / "large.index.json")
+    asked = [resource(rules["evaluate_llm"], "mem_mb", *beside, artifact=each) for each in ("merged", "F32")]
+    assert asked == [2600, 2500]
     # what is not made yet is asked again before the job
     nowhere = (tmp_path / "nowhere", tmp_path / "nowhere.index.json")
     for name in factors:
