@@ -222,3 +222,10 @@ def test_the_requests_of_folds_open_no_file(tmp_path, monkeypatch):
         known["folds_megabytes"](known["folds_per_job"])(stack(block="b000"), 1)
         known["folds_minutes"](known["folds_per_job"])(stack(block="b000"), 1)
     assert not opened
+
+
+def test_answers_are_counted_in_the_batches_in_which_they_are_written(tmp_path):
+    from scripts.llm import answering
+
+    with workflow(copy_checkout(tmp_path / "checkout")) as flow:
+        assert flow.globals["ANSWERS"] == answering.ROWS
