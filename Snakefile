@@ -50,6 +50,6 @@ rule all:
 
 
 # A rule's code is what its script imports; the params say so, and the reason of a rerun names the module.
-for each in workflow.rules:
+for each in rules_to_run():
     if each.script:
         each.set_params(*code.tokens(script_of(each)))

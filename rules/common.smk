@@ -5,6 +5,8 @@ Everything below a checkpoint takes its inputs through a function that asks for 
 input function of the same rule does.
 """
 
+import itertools
+
 from scripts.common import manifests as manifest_files
 from scripts.common import objects as object_stores
 from scripts.common.periods import between, bounds, iso, months_between, stamp
@@ -48,6 +50,19 @@ wildcard_constraints:
 def script_of(rule):
     """A rule's script, relative to the root of the repository."""
     return os.path.normpath(os.path.join("rules", rule.script))
+
+
+def rules_to_run():
+    """The rules that this process may run: those of its job, where it was started for one, else all.
+
+    A process that runs a job parses the whole workflow; to describe the code of the other rules costs it half a second.
+    """
+    if workflow.is_main_process or "--allowed-rules" not in sys.argv:
+        return list(workflow.rules)
+    allowed = itertools.takewhile(
+        lambda name: not name.startswith("-"), sys.argv[sys.argv.index("--allowed-rules") + 1 :]
+    )
+    return [workflow.get_rule(name) for name in allowed]
 
 
 # Places: what the rules name is on disk below the working directory or, with a default storage provider, an object with
