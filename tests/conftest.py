@@ -9,6 +9,8 @@ from tests.tiny import CHAT, STUDY, TALK, make_checkout, snakemake
 
 # fixtures that take minutes to make
 STUDIES = {"built": STUDY, "talked": TALK, "chatted": CHAT}
+# these are on a cluster of their own, beside the other tests of tests/slurm
+STUDIES_ON_SLURM = ("tests/slurm/test_study.py", "tests/slurm/test_trainings.py")
 # what takes long, in the order in which it is begun
 LONG = ("tests/slurm/", "tests/plan/test_impact", "tests/plan/", "tests/end_to_end/", "tests/storage/", "tests/llm/")
 
@@ -19,14 +21,20 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config, items):
-    """With several workers (`--dist loadgroup`) the tests of a file, and all that need the SLURM cluster, go to one of
-    them; what takes long begins, the cluster's first, which mostly wait."""
+    """With several workers (`--dist loadgroup`) the tests of a file go to one of them, and so do all that share a
+    SLURM cluster; what takes long begins, the clusters' first, which wait much."""
     if not config.getoption("loadgroup", None):
         return
     for item in items:
-        group = "slurm" if "tests/slurm/" in item.nodeid else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(group_of(item.nodeid.split("::")[0])))
     items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONG])
+
+
+def group_of(file):
+    """The tests that one worker runs: those of a file, or of the files that share a cluster."""
+    if not file.startswith("tests/slurm/"):
+        return file
+    return "studies on SLURM" if file in STUDIES_ON_SLURM else "faults of SLURM"
 
 
 def build_once(name, factory):

@@ -25,8 +25,9 @@ rule all:
 rule wait_long:
     output: "{{name}}"
     wildcard_constraints: name="(early|late).*"
+    params: seconds=lambda wildcards: 7 if wildcards.name.startswith("early") else 0
     resources: mem_mb=500, runtime=5
-    shell: "echo {{output}} >> ran; sleep 12; touch {{output}}"
+    shell: "echo {{output}} >> ran; sleep {{params.seconds}}; touch {{output}}"
 
 checkpoint decide:
     output: "decided"

@@ -3,6 +3,7 @@
 import copy
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -66,10 +67,12 @@ def built(tmp_path_factory, running):
     running.restore()
     local = small_clone(tmp_path_factory.mktemp("local") / "checkout")
     remote = small_clone(tmp_path_factory.mktemp("remote") / "checkout")
-    snakemake(local)
     watch = Watch(running)
     watch.start()
-    status, said = run(running, remote, "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES))
+    with ThreadPoolExecutor(1) as beside:
+        locally = beside.submit(snakemake, local)
+        status, said = run(running, remote, "--set-resources", *(f"{rule}:gpu=1" for rule in GPU_RULES))
+        locally.result()
     watch.over.set()
     watch.join()
     assert status == 0, said[-6000:]
