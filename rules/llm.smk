@@ -101,7 +101,7 @@ rule train_sft:
         **gpu_request(training_gpus),
     params:
         parallel=parallel_params,
-        settings=lambda wc: recipe_settings(wc).at(wc.phase).model_dump(mode="json"),
+        settings=lambda wc: training_params(wc, f"sft-{wc.phase}"),
         ordered=lambda wc: recipe_settings(wc).phases[wc.phase].curriculum is not None,
         lora=lambda wc: recipe_settings(wc).adapter.model_dump(mode="json"),
         base=lambda wc: recipe_settings(wc).base,
@@ -166,7 +166,7 @@ rule train_dpo:
         **gpu_request(training_gpus),
     params:
         parallel=parallel_params,
-        settings=lambda wc: recipe_settings(wc).dpo.model_dump(mode="json"),
+        settings=lambda wc: training_params(wc, "dpo"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
         seed=study.seed,
@@ -197,7 +197,7 @@ rule train_grpo:
         **gpu_request(model_gpus),
     params:
         cards=spread,
-        settings=lambda wc: recipe_settings(wc).grpo.model_dump(mode="json"),
+        settings=lambda wc: training_params(wc, "grpo"),
         four_bit=lambda wc: recipe_settings(wc).adapter.method == "qlora",
         base=lambda wc: recipe_settings(wc).base,
         seed=study.seed,

@@ -50,6 +50,17 @@ def parallel_params(wildcards):
     return recipe_settings(wildcards).parallel.model_dump(mode="json")
 
 
+def stage_settings(wildcards, stage):
+    """The settings of a training of a recipe: `dpo`, `grpo`, or `sft-` and the phase."""
+    recipe = recipe_settings(wildcards)
+    return recipe.at(stage.removeprefix("sft-")) if stage.startswith("sft-") else getattr(recipe, stage)
+
+
+def training_params(wildcards, stage):
+    """What a training's weights depend on, of its settings."""
+    return stage_settings(wildcards, stage).model_dump(mode="json", exclude={"checkpoints"})
+
+
 def base_settings(wildcards):
     """The settings of a base."""
     return study.bases[wildcards.base]
@@ -191,9 +202,9 @@ def recipe_params(wildcards):
     recipe = recipe_settings(wildcards)
     return {
         "adapter": recipe.adapter.model_dump(mode="json"),
-        "sft": {phase: recipe.at(phase).model_dump(mode="json") for phase in recipe.phases},
-        "dpo": recipe.dpo and recipe.dpo.model_dump(mode="json"),
-        "grpo": recipe.grpo and recipe.grpo.model_dump(mode="json"),
+        "sft": {phase: training_params(wildcards, f"sft-{phase}") for phase in recipe.phases},
+        "dpo": recipe.dpo and training_params(wildcards, "dpo"),
+        "grpo": recipe.grpo and training_params(wildcards, "grpo"),
         "quants": list(recipe.export.quants),
         "export": recipe.export.model_dump(mode="json", include={"quants", "lora", "modelfile"}),
         "parallel": parallel_params(wildcards),

@@ -236,8 +236,7 @@ def training_megabytes(wildcards, input, attempt, stage):
 def training_minutes(wildcards, input, attempt, stage):
     """How long a training may take: its tokens through the model three times, once more with gradient checkpointing;
     what check_recipe counted, or estimates from the sizes of the files."""
-    recipe, found = recipe_settings(wildcards), preflight_of(input)
-    settings = recipe.at(wildcards.phase) if stage.startswith("sft-") else getattr(recipe, stage)
+    settings, found = stage_settings(wildcards, stage), preflight_of(input)
     if found and stage in found["stages"]:
         parameters, counted = sum(found["parameters"].values()), found["stages"][stage]["tokens"]
         tokens, mean = counted["tokens"], counted["mean"]
@@ -257,8 +256,12 @@ def training_minutes(wildcards, input, attempt, stage):
 
 
 def training_request(stage):
-    """`mem_mb` and `runtime` of the training of `stage(wildcards)`: a function of wildcards that names it."""
+    """`mem_mb` and `runtime` of the training of `stage(wildcards)`: a function of wildcards that names it.
+
+    How often it saves itself is a resource as well: no weight depends on it, and who changes it trains nothing again.
+    """
     return {
+        "checkpoints": lambda wildcards: stage_settings(wildcards, stage(wildcards)).checkpoints,
         "mem_mb": lambda wildcards, input, attempt: training_megabytes(wildcards, input, attempt, stage(wildcards)),
         "runtime": lambda wildcards, input, attempt: training_minutes(wildcards, input, attempt, stage(wildcards)),
     }

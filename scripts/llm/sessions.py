@@ -45,6 +45,11 @@ def opened(job, rule, key, stage=None):
         state.close()
 
 
+def settings_of(job):
+    """The settings of a job's training: its params, and how often it saves itself, which is among its resources."""
+    return job.params.settings | {"checkpoints": job.resources.checkpoints}
+
+
 @contextmanager
 def joined(job, task):
     """The :class:`Session` of one of several processes of a job, whose state is open in the job's own process.

@@ -99,7 +99,9 @@ class Training(Settings):
     max_grad_norm: PositiveFloat = Field(1.0, description="gradients are clipped to it")
     dtype: Dtype = Field("float32", description="of the frozen weights and of the arithmetic; adapters are float32")
     gradient_checkpointing: bool = Field(False, description="less memory, more time")
-    checkpoints: PositiveInt = Field(10, description="how many states of a training are saved on the way")
+    checkpoints: PositiveInt = Field(
+        10, description="how many states of a training are saved on the way; a change of it trains nothing again"
+    )
 
 
 class RowTraining(Training):

@@ -15,7 +15,7 @@ def main(job):
 
 def train(job, session):
     """Tokenise the pairs, train, prove at the first step that the start was the reference, write the adapter."""
-    params, inputs, settings = job.params, job.input, job.params.settings
+    params, inputs, settings = job.params, job.input, sessions.settings_of(job)
     known = pairs.references(inputs.reference, inputs.account, inputs.adapter)
     tokenizer = chats.load_tokenizer(inputs.model)
     found = [

@@ -14,7 +14,7 @@ FIGURES = {"reward": "reward", "reward_std": "reward_deviation", "completions/me
 
 def main(job):
     """Train the policy on prompts with verifiable answers, write the adapter."""
-    params, inputs, settings = job.params, job.input, job.params.settings
+    params, inputs, settings = job.params, job.input, sessions.settings_of(job)
     tokenizer = chats.load_tokenizer(inputs.model)
     read = examples.chosen(samples.read(inputs.prompts), settings)
     found, too_long = reinforcement.prompts(tokenizer, read, settings["max_length"])

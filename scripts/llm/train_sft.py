@@ -17,7 +17,7 @@ def main(job):
 
 def train(job, session):
     """Tokenise, train with the loss on the answers, write the adapter."""
-    params, inputs, settings = job.params, job.input, job.params.settings
+    params, inputs, settings = job.params, job.input, sessions.settings_of(job)
     tokenizer = chats.load_tokenizer(inputs.model)
     found = examples.chosen(samples.read(inputs.samples), settings)
     kept, too_long = examples.conversations(tokenizer, found, settings["max_length"])

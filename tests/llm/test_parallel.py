@@ -249,12 +249,13 @@ def test_dpo_in_two_processes_is_that_of_one(study):
         given = {"reference": chain.SCORES["scores"], "account": chain.SCORES["account"]}
         folder = f"results/{parallel['kind']}/llm/r/dpo"
         # 18 pairs in steps of 4
-        params = {"settings": chain.dpo_settings(epochs=1), "four_bit": False, "base": "tiny", "seed": 7}
+        options = chain.trained_on(chain.dpo_settings(epochs=1), four_bit=False)
         train_dpo.main(
             chain.Job(
                 input=chain.base_files() | chain.adapter_of(adapter) | chain.PAIRS | given,
                 output=chain.outputs(folder),
-                params=params | {"parallel": parallel},
+                params=options["params"] | {"parallel": parallel},
+                resources=options["resources"],
                 wildcards={"recipe": "r"},
             )
         )

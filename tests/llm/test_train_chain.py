@@ -94,20 +94,23 @@ def adapter_of(folder):
     return {"adapter": f"{folder}/{FILES[0]}", "adapter_config": f"{folder}/{FILES[1]}"}
 
 
+def trained_on(settings, **params):
+    """The settings of a training as its job has them: ``{"params": .., "resources": ..}``."""
+    resources = {"checkpoints": settings["checkpoints"]}
+    kept = {name: value for name, value in settings.items() if name not in resources}
+    return {"params": {"settings": kept, "base": "tiny", "seed": 7} | params, "resources": resources}
+
+
 def sft_job(phase="a", *, study="one", data="train", parent=None, method="lora", threads=1, **changes):
     """The job of a phase; its files go to ``results/<study>/llm/r/sft/<phase>``."""
     given = base_files() | {"samples": f"data/{data}.jsonl", "validation": "data/validation.jsonl"}
+    settings = Sft(**(SFT | changes)).model_dump(mode="json")
     return Job(
         input=given | (adapter_of(parent) if parent else {}),
         output=outputs(f"results/{study}/llm/r/sft/{phase}"),
-        params={
-            "settings": Sft(**(SFT | changes)).model_dump(mode="json"),
-            "lora": Adapter(method=method, r=4, alpha=8).model_dump(mode="json"),
-            "base": "tiny",
-            "seed": 7,
-        },
         wildcards={"recipe": "r", "phase": phase},
         threads=threads,
+        **trained_on(settings, lora=Adapter(method=method, r=4, alpha=8).model_dump(mode="json")),
     )
 
 
@@ -139,9 +142,9 @@ def dpo(adapter, **changes):
     """Run train_dpo from an adapter's folder; its own folder."""
     files = {"reference": SCORES["scores"], "account": SCORES["account"]}
     folder = "results/one/llm/r/dpo"
-    params = {"settings": dpo_settings(**changes), "four_bit": False, "base": "tiny", "seed": 7}
     given = base_files() | adapter_of(adapter) | PAIRS | files
-    train_dpo.main(Job(input=given, output=outputs(folder), params=params, wildcards={"recipe": "r"}))
+    options = trained_on(dpo_settings(**changes), four_bit=False)
+    train_dpo.main(Job(input=given, output=outputs(folder), wildcards={"recipe": "r"}, **options))
     return Path(folder)
 
 
@@ -189,12 +192,13 @@ def test_samples_that_are_too_long_are_told_and_none_left_is_an_error(study):
         sft("c", max_length=5)
 
 
-def test_the_number_of_threads_changes_no_byte(study):
-    assert content(sft(study="two", threads=2)) == content(DONE)
+@pytest.mark.parametrize("options", [{"threads": 2}, {"checkpoints": 1}])
+def test_the_numbers_of_threads_and_of_checkpoints_change_no_byte(study, options):
+    assert content(sft(study="two", **options)) == content(DONE)
 
 
-def test_packing_and_checkpoints_change_only_how_it_is_computed(study):
-    packed, single = load_file(DONE / FILES[0]), load_file(sft("b", packing=False, checkpoints=1) / FILES[0])
+def test_packing_changes_only_how_it_is_computed(study):
+    packed, single = load_file(DONE / FILES[0]), load_file(sft("b", packing=False) / FILES[0])
     assert max(float((packed[name] - single[name]).abs().max()) for name in packed) < 1e-4
 
 
@@ -414,9 +418,9 @@ def grpo(study="one", **changes):
     """Run train_grpo from the first phase's adapter; its folder."""
     folder = f"results/{study}/llm/r/grpo"
     settings = Grpo(**(GRPO | changes)).model_dump(mode="json")
-    params = {"settings": settings, "four_bit": False, "base": "tiny", "seed": 7}
     given = base_files() | adapter_of(DONE) | {"prompts": "data/prompts.jsonl"}
-    train_grpo.main(Job(input=given, output=outputs(folder), params=params, wildcards={"recipe": "r"}))
+    options = trained_on(settings, four_bit=False)
+    train_grpo.main(Job(input=given, output=outputs(folder), wildcards={"recipe": "r"}, **options))
     return folder
 
 

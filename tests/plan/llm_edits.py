@@ -60,6 +60,9 @@ NOTHING = [
     Edit("a pin of another stage", together(pin("lightgbm"), pin("onnxruntime"))),
     Edit("where jobs run: a partition",
          text("rules/llm.smk", "runtime=", "slurm_partition='gpu',\n        runtime=")),
+    Edit("how often trainings save themselves", together(
+        key("recipes.student.sft.checkpoints", 4), key("recipes.student.dpo.checkpoints", 20),
+    )),
     Edit("a caption", more("resources/captions/llms.rst", "More.")),
     Edit("a phase that overrides a setting with the same value", key("recipes.student.phases.A.sft", {"batch": 8})),
 ]  # fmt: skip
