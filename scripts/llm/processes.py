@@ -26,6 +26,7 @@ from scripts.common.training.health import Finding
 FOLDER, TASK, TOLD = "processes", "task.json", "progress.txt"  # below the state's folder
 ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+LATER = (signal.SIGABRT, signal.SIGTERM)  # what ends a process that misses its partner
 GRACE = 20  # seconds from SIGTERM to SIGKILL: less than SLURM's 30
 
 
@@ -120,13 +121,15 @@ def launch(processes, folder, task):
 
 
 def _cause(exits, processes, folder):
-    """The exception for processes that failed. ``exits``: exit codes by rank, the first that was noticed first.
+    """The exception for processes that failed. ``exits``: exit codes by rank, of those that the agent did not end.
 
-    A process whose partner fails fails too, a little later, for want of its partner: it is not the cause.
+    A process whose partner fails fails too, a little later, for want of its partner: it is not the cause. It says so,
+    or is aborted; who was killed by anything else and said nothing was first.
     """
     told = {rank: _read(folder / f"error_{rank}.json") for rank in exits}
     told = {rank: each for rank, each in told.items() if each}
-    first = next(iter(exits))
+    killed = [rank for rank, status in exits.items() if status < 0 and -status not in LATER and rank not in told]
+    first = (killed or list(exits))[0]
     if exits[first] < 0 and first not in told:
         name = signal.Signals(-exits[first]).name
         why = "; SIGKILL is also what a process gets when the job has no memory left" if name == "SIGKILL" else ""

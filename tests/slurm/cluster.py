@@ -147,6 +147,7 @@ class Cluster:
         _kill(trees)
         for name in reversed(list(self.daemons)):
             self._end(name)
+        _kill(self._strays())
         for file in self.files:
             file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -322,6 +323,10 @@ class Cluster:
             process.kill()
             process.wait()
 
+    def _strays(self):
+        """Processes of jobs that outlived them: those whose parent had ended when their slurmstepd was killed."""
+        return _with_variable("SLURM_CONF", self.environment()["SLURM_CONF"])
+
     def _job_processes(self, node):
         """The slurmstepds of a node, found by their sockets in its spool folder, and all that descends from them."""
         spool = str(self.folder / "spool" / node)
@@ -335,6 +340,18 @@ class Cluster:
             except psutil.NoSuchProcess:
                 continue
         return steps
+
+
+def _with_variable(name, value):
+    """The processes that were started with the environment variable ``name`` set to ``value``."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(name) == value:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 def _kill(processes):

@@ -51,12 +51,15 @@ def test_the_controller_and_the_accounting_come_back(cluster):
     wait("sacct", lambda: any(each["JobID"] == job and each["State"] == "COMPLETED" for each in cluster.accounts()))
 
 
-def test_two_clusters_do_not_meet(cluster):
+def test_two_clusters_do_not_meet(cluster, tmp_path):
+    stray = tmp_path / "stray"
     with Cluster() as other:
-        job = submit(other, "sleep 1000")
-        wait("the job", lambda: state(other, job) == ["RUNNING"])
+        # the second sleep is nobody's child
+        job = submit(other, f"(setsid sleep 1000 & echo $! > {stray}); sleep 1000")
+        wait("the job", lambda: state(other, job) == ["RUNNING"] and stray.exists() and stray.read_text())
         assert not cluster.jobs(state="RUNNING")
         processes = [*other.daemons.values()]
+    assert not psutil.pid_exists(int(stray.read_text()))
     assert all(each.returncode is not None for each in processes)
     assert not other.folder.exists()
     cluster.wait_idle()
