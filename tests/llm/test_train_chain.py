@@ -326,6 +326,12 @@ def test_a_changed_parameter_starts_afresh(study, reads, monkeypatch):
     assert reads == [0, 0]
 
 
+def test_another_number_of_checkpoints_goes_on_and_changes_no_byte(study, reads, monkeypatch):
+    interrupt(monkeypatch, 8)
+    assert content(sft(study="two", checkpoints=1)) == content(DONE)
+    assert reads == [0, 6]
+
+
 def test_a_failed_training_leaves_a_record_that_a_success_resolves(study, monkeypatch):
     interrupt(monkeypatch, 8)
     path = Path("results/two/failures/train_sft/r/a.json")
