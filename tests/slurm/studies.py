@@ -21,6 +21,8 @@ BLOCKS = {
 
 # a base, one phase of SFT and DPO
 CHATTERS = copy.deepcopy(CHAT)
+CHATTERS["markets"]["made"] |= {"symbols": ["AAA"], "partition": "quarter"}
+CHATTERS["corpora"]["trading"]["symbols"] = ["AAA"]
 CHATTERS["recipes"]["student"]["sft"] |= {"epochs": 4}
 CHATTERS["recipes"]["student"]["phases"] = {"A": {}}
 CHATTERS["recipes"]["student"]["dpo"] |= {"epochs": 4}
