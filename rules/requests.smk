@@ -256,9 +256,9 @@ def training_minutes(wildcards, input, attempt, stage):
 
 
 def training_request(stage):
-    """`mem_mb` and `runtime` of the training of `stage(wildcards)`: a function of wildcards that names it.
+    """`mem_mb`, `runtime` and `checkpoints` of the training that `stage`, a function of wildcards, names.
 
-    How often it saves itself is a resource as well: no weight depends on it, and who changes it trains nothing again.
+    How often it saves itself is a resource, not a param: no weight depends on it, a change trains nothing again.
     """
     return {
         "checkpoints": lambda wildcards: stage_settings(wildcards, stage(wildcards)).checkpoints,

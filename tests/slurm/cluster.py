@@ -325,7 +325,14 @@ class Cluster:
 
     def _strays(self):
         """Processes of jobs that outlived them: those whose parent had ended when their slurmstepd was killed."""
-        return _with_variable("SLURM_CONF", self.environment()["SLURM_CONF"])
+        found, own = [], self.environment()["SLURM_CONF"]
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("SLURM_CONF") == own:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
 
     def _job_processes(self, node):
         """The slurmstepds of a node, found by their sockets in its spool folder, and all that descends from them."""
@@ -340,18 +347,6 @@ class Cluster:
             except psutil.NoSuchProcess:
                 continue
         return steps
-
-
-def _with_variable(name, value):
-    """The processes that were started with the environment variable ``name`` set to ``value``."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(name) == value:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def _kill(processes):

@@ -25,7 +25,7 @@ def small_study():
     """Stages market to report: two kinds of booster in blocks of folds, and a language model of one layer."""
     study = copy.deepcopy(CHAT) | {"ensembles": copy.deepcopy(STUDY["ensembles"])}
     stack, recipe = study["ensembles"]["up"], study["recipes"]["student"]
-    # as few jobs as show what is to be seen: each costs eight seconds of CPU time beside its work
+    # as few jobs as show what is to be seen: each costs five seconds of CPU time beside its work
     stack |= {"timeframes": {"1h": {}}, "peers": []}
     stack["folds"] |= {"per_job": 10}
     del stack["models"]["cross"]
